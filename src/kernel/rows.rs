@@ -1,0 +1,211 @@
+//! Sparse rows whose ids are known to increase: checked once, so that the loops need no bounds checks.
+
+use crate::sync::Arc;
+use std::fmt;
+use std::ops::Deref;
+
+/// One sparse row: feature ids, strictly increasing, each with its value.
+///
+/// The order is an invariant that the kernels' bounds rely on: the last id is the largest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Row<'a> {
+    ids: &'a [u32],
+    values: &'a [f32],
+}
+
+impl<'a> Row<'a> {
+    /// The row of these ids and values, or `None` where the lengths differ or the ids do not strictly
+    /// increase. O(length).
+    pub fn new(ids: &'a [u32], values: &'a [f32]) -> Option<Self> {
+        let increasing = ids.windows(2).all(|w| w[0] < w[1]);
+        (ids.len() == values.len() && increasing).then_some(Self { ids, values })
+    }
+
+    /// The feature ids, strictly increasing.
+    #[inline]
+    pub fn ids(&self) -> &'a [u32] {
+        self.ids
+    }
+
+    /// The values, one for each id.
+    #[inline]
+    pub fn values(&self) -> &'a [f32] {
+        self.values
+    }
+
+    /// The number of nonzeros.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether the row has no nonzero.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// One more than the largest id; 0 for an empty row.
+    #[inline]
+    pub fn end(&self) -> usize {
+        self.ids.last().map_or(0, |&last| last as usize + 1)
+    }
+
+    /// The part with ids below `id`, and the rest.
+    #[inline]
+    pub fn split(self, id: usize) -> (Self, Self) {
+        let at = self.ids.partition_point(|&i| (i as usize) < id);
+        let (ids, values) = (self.ids.split_at(at), self.values.split_at(at));
+        (Self { ids: ids.0, values: values.0 }, Self { ids: ids.1, values: values.1 })
+    }
+
+    /// The ids and values in pairs.
+    pub fn iter(self) -> impl Iterator<Item = (usize, f32)> + 'a {
+        self.ids.iter().zip(self.values).map(|(&i, &v)| (i as usize, v))
+    }
+}
+
+/// An array that is owned, or shared with whatever keeps it alive (a memory-mapped file).
+#[derive(Clone)]
+pub(crate) enum Buffer<T: 'static> {
+    Owned(Vec<T>),
+    Shared(Arc<dyn AsRef<[T]> + Send + Sync>),
+}
+
+impl<T> Deref for Buffer<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match self {
+            Buffer::Owned(v) => v,
+            Buffer::Shared(s) => (**s).as_ref(),
+        }
+    }
+}
+
+/// A sparse matrix by rows (CSR): u32 ids, f32 values, every row strictly increasing and within the
+/// features, checked at construction.
+#[derive(Clone)]
+pub struct Rows {
+    starts: Buffer<u64>,
+    ids: Buffer<u32>,
+    values: Buffer<f32>,
+    features: usize,
+}
+
+/// Why arrays are not a [`Rows`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowsError {
+    /// The row starts are not 0, …, number of nonzeros, or the arrays' lengths disagree.
+    #[error("row starts must run from 0 up to the number of ids and values ({ids} ids, {values} values)")]
+    Starts {
+        /// How many ids there are.
+        ids: usize,
+        /// How many values there are.
+        values: usize,
+    },
+    /// A row's ids do not strictly increase.
+    #[error("row {row}: id {id} does not come after the one before it")]
+    Order {
+        /// The row, from 0.
+        row: usize,
+        /// The id that stands out of order.
+        id: u32,
+    },
+    /// An id is not below the number of features.
+    #[error("row {row}: id {id} is not below the number of features")]
+    Range {
+        /// The row, from 0.
+        row: usize,
+        /// The id.
+        id: u32,
+    },
+}
+
+impl Rows {
+    /// Rows from CSR arrays: row r is `starts[r]..starts[r + 1]` of `ids` and `values`. O(nonzeros).
+    ///
+    /// # Errors
+    /// [`RowsError`] where the arrays are not a matrix with strictly increasing ids below `features`.
+    pub fn new(
+        starts: Vec<u64>,
+        ids: Vec<u32>,
+        values: Vec<f32>,
+        features: usize,
+    ) -> Result<Self, RowsError> {
+        Self::from_buffers(Buffer::Owned(starts), Buffer::Owned(ids), Buffer::Owned(values), features)
+    }
+
+    pub(crate) fn from_buffers(
+        starts: Buffer<u64>,
+        ids: Buffer<u32>,
+        values: Buffer<f32>,
+        features: usize,
+    ) -> Result<Self, RowsError> {
+        let whole = starts.first() == Some(&0)
+            && starts.last() == Some(&(ids.len() as u64))
+            && ids.len() == values.len()
+            && starts.is_sorted();
+        if !whole {
+            return Err(RowsError::Starts { ids: ids.len(), values: values.len() });
+        }
+        for (row, bounds) in starts.windows(2).enumerate() {
+            let of_row = &ids[bounds[0] as usize..bounds[1] as usize];
+            if !of_row.windows(2).all(|w| w[0] < w[1]) {
+                let id = of_row.windows(2).find(|w| w[0] >= w[1]).map_or(0, |w| w[1]);
+                return Err(RowsError::Order { row, id });
+            }
+            match of_row.last() {
+                Some(&id) if id as usize >= features => return Err(RowsError::Range { row, id }),
+                _ => {}
+            }
+        }
+        Ok(Self { starts, ids, values, features })
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of features: every id is below it.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// The number of stored values.
+    pub fn nonzeros(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The row starts, ids and values: the CSR arrays.
+    pub fn arrays(&self) -> (&[u64], &[u32], &[f32]) {
+        (&self.starts, &self.ids, &self.values)
+    }
+
+    /// Row `r`. O(1).
+    ///
+    /// # Panics
+    /// If `r` is not below [`Rows::len`].
+    #[inline]
+    pub fn row(&self, r: usize) -> Row<'_> {
+        let (from, to) = (self.starts[r] as usize, self.starts[r + 1] as usize);
+        Row { ids: &self.ids[from..to], values: &self.values[from..to] }
+    }
+
+    /// All rows in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
+        (0..self.len()).map(|r| self.row(r))
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rows({} × {}, {} nonzeros)", self.len(), self.features, self.nonzeros())
+    }
+}

@@ -1,0 +1,12 @@
+//! Lock-free asynchronous SGD that measures every gradient's delay and scales each update by it.
+
+mod error;
+mod kernel;
+mod real;
+mod sync;
+mod weights;
+
+pub use error::{Error, Place, Result};
+pub use kernel::{Row, Rows, RowsError};
+pub use real::{Cell, Real};
+pub use weights::{Sink, Weights};

@@ -1,0 +1,145 @@
+//! The floating-point types that parameters may have, and their atomic cells.
+
+use crate::sync::{AtomicF32, AtomicF64, Ordering};
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`: the type of a parameter.
+pub trait Real:
+    sealed::Sealed
+    + Copy
+    + Default
+    + Debug
+    + Display
+    + PartialEq
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + Sum
+    + bytemuck::Pod
+    + 'static
+{
+    /// The shared cell that holds one parameter.
+    type Atomic: Cell<Self>;
+    /// The type's name, `"f32"` or `"f64"`.
+    const NAME: &'static str;
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// The nearest value to `x`.
+    fn from_f64(x: f64) -> Self;
+    /// The nearest value to `x`; exact.
+    fn from_f32(x: f32) -> Self;
+    /// The value as `f64`; exact.
+    fn to_f64(self) -> f64;
+    /// The absolute value.
+    fn abs(self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// e to the power of the value.
+    fn exp(self) -> Self;
+    /// The larger of two values.
+    fn max(self, other: Self) -> Self;
+    /// The smaller of two values.
+    fn min(self, other: Self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+}
+
+/// One shared float. All accesses are relaxed: see `params/ORDERING.md`.
+pub trait Cell<T>: Send + Sync {
+    /// A cell that holds `x`.
+    fn new(x: T) -> Self;
+    /// The value now.
+    fn get(&self) -> T;
+    /// Stores `x`, whatever was there.
+    fn set(&self, x: T);
+    /// Stores `new` if the cell holds `current` to the bit (and sometimes not even then); otherwise
+    /// what it holds comes back as the error.
+    fn compare_exchange(&self, current: T, new: T) -> Result<T, T>;
+}
+
+macro_rules! real {
+    ($float:ident, $atomic:ident) => {
+        impl Real for $float {
+            type Atomic = $atomic;
+            const NAME: &'static str = stringify!($float);
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            #[inline]
+            fn from_f64(x: f64) -> Self {
+                x as $float
+            }
+            #[inline]
+            fn from_f32(x: f32) -> Self {
+                x.into()
+            }
+            #[inline]
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+            #[inline]
+            fn abs(self) -> Self {
+                $float::abs(self)
+            }
+            #[inline]
+            fn sqrt(self) -> Self {
+                $float::sqrt(self)
+            }
+            #[inline]
+            fn exp(self) -> Self {
+                $float::exp(self)
+            }
+            #[inline]
+            fn max(self, other: Self) -> Self {
+                $float::max(self, other)
+            }
+            #[inline]
+            fn min(self, other: Self) -> Self {
+                $float::min(self, other)
+            }
+            #[inline]
+            fn is_finite(self) -> bool {
+                $float::is_finite(self)
+            }
+        }
+
+        // Relaxed throughout: a parameter is read and written one float at a time, and what an update
+        // must be ordered against is the clock's counter, which carries the ordering.
+        impl Cell<$float> for $atomic {
+            #[inline]
+            fn new(x: $float) -> Self {
+                $atomic::new(x)
+            }
+            #[inline]
+            fn get(&self) -> $float {
+                self.load(Ordering::Relaxed)
+            }
+            #[inline]
+            fn set(&self, x: $float) {
+                self.store(x, Ordering::Relaxed);
+            }
+            #[inline]
+            fn compare_exchange(&self, current: $float, new: $float) -> Result<$float, $float> {
+                self.compare_exchange_weak(current, new, Ordering::Relaxed, Ordering::Relaxed)
+            }
+        }
+    };
+}
+real!(f32, AtomicF32);
+real!(f64, AtomicF64);

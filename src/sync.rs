@@ -1,0 +1,60 @@
+//! The one door to atomics, locks and threads: `std` and `atomic_float`, or loom under `cfg(loom)`.
+//!
+//! Every other file of the crate imports them from here (`tests/layers.rs` checks it), so that the loom
+//! models run the product's own code.
+
+pub(crate) use crossbeam::utils::CachePadded;
+
+#[cfg(not(loom))]
+pub(crate) use {
+    atomic_float::{AtomicF32, AtomicF64},
+    std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    std::sync::{Arc, Condvar, Mutex, MutexGuard},
+    std::thread,
+};
+
+#[cfg(loom)]
+pub(crate) use {
+    self::modelled::{AtomicF32, AtomicF64},
+    loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    loom::sync::{Arc, Condvar, Mutex, MutexGuard},
+    loom::thread,
+};
+
+/// `atomic_float`'s types are built on `std`; these are the same operations on loom's integers.
+#[cfg(loom)]
+mod modelled {
+    use super::{AtomicU32, AtomicU64, Ordering};
+
+    macro_rules! atomic_float {
+        ($name:ident, $float:ty, $bits:ty) => {
+            pub(crate) struct $name($bits);
+
+            impl $name {
+                pub(crate) fn new(x: $float) -> Self {
+                    Self(<$bits>::new(x.to_bits()))
+                }
+                pub(crate) fn load(&self, order: Ordering) -> $float {
+                    <$float>::from_bits(self.0.load(order))
+                }
+                pub(crate) fn store(&self, x: $float, order: Ordering) {
+                    self.0.store(x.to_bits(), order);
+                }
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    current: $float,
+                    new: $float,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$float, $float> {
+                    self.0
+                        .compare_exchange_weak(current.to_bits(), new.to_bits(), success, failure)
+                        .map(<$float>::from_bits)
+                        .map_err(<$float>::from_bits)
+                }
+            }
+        };
+    }
+    atomic_float!(AtomicF32, f32, AtomicU32);
+    atomic_float!(AtomicF64, f64, AtomicU64);
+}

@@ -1,0 +1,102 @@
+//! How an objective sees parameters: [`Weights`] to read, [`Sink`] to write.
+//!
+//! An objective is written against these two traits only, so the same code runs on shared atomics, on a
+//! worker's private copy, in the simulator and on a plain slice.
+
+use crate::kernel::{Row, sparse};
+use crate::real::Real;
+
+/// Parameters that can be read. Others may be writing them: two reads of one parameter can differ.
+pub trait Weights<T: Real> {
+    /// The number of parameters.
+    fn len(&self) -> usize;
+
+    /// Whether there are no parameters.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Parameter `i`.
+    fn get(&self, i: usize) -> T;
+
+    /// Σ value·w\[id\] over the nonzeros of a sparse row.
+    fn dot(&self, row: Row<'_>) -> T;
+
+    /// Σ x\[j\]·w\[start + j\].
+    fn dot_dense(&self, start: usize, x: &[T]) -> T;
+
+    /// Copies `out.len()` parameters, from `start` on, into `out`.
+    fn copy_out(&self, start: usize, out: &mut [T]);
+}
+
+/// Parameters that can be changed, each change being an addition.
+pub trait Sink<T: Real> {
+    /// w\[i\] += change(w\[i\]). Where the parameter is shared and changes meanwhile, `change` is called
+    /// again with the new value.
+    fn update(&mut self, i: usize, change: impl Fn(T) -> T);
+
+    /// w\[id\] += change(id, w\[id\], value) for each nonzero of a sparse row: one combined addition a
+    /// coordinate.
+    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T);
+
+    /// w\[start + j\] += a·x\[j\].
+    fn axpy_dense(&mut self, start: usize, x: &[T], a: T);
+
+    /// w\[i\] += x.
+    #[inline]
+    fn add(&mut self, i: usize, x: T) {
+        self.update(i, |_| x);
+    }
+
+    /// w\[id\] += a·value for each nonzero of a sparse row.
+    #[inline]
+    fn axpy(&mut self, row: Row<'_>, a: T) {
+        self.update_row(row, |_, _, v| a * v);
+    }
+}
+
+impl<T: Real> Weights<T> for [T] {
+    #[inline]
+    fn len(&self) -> usize {
+        <[T]>::len(self)
+    }
+
+    #[inline]
+    fn get(&self, i: usize) -> T {
+        self[i]
+    }
+
+    #[inline]
+    fn dot(&self, row: Row<'_>) -> T {
+        sparse::dot(self, row, |&w| w)
+    }
+
+    #[inline]
+    fn dot_dense(&self, start: usize, x: &[T]) -> T {
+        self[start..start + x.len()].iter().zip(x).map(|(&w, &x)| w * x).sum()
+    }
+
+    #[inline]
+    fn copy_out(&self, start: usize, out: &mut [T]) {
+        out.copy_from_slice(&self[start..start + out.len()]);
+    }
+}
+
+impl<T: Real> Sink<T> for [T] {
+    #[inline]
+    fn update(&mut self, i: usize, change: impl Fn(T) -> T) {
+        self[i] += change(self[i]);
+    }
+
+    #[inline]
+    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T) {
+        sparse::for_each_mut(self, row, |w, i, v| *w += change(i, *w, T::from_f32(v)));
+    }
+
+    #[inline]
+    fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
+        for (w, &x) in self[start..start + x.len()].iter_mut().zip(x) {
+            *w += a * x;
+        }
+    }
+}
