@@ -3,6 +3,7 @@
 mod error;
 mod kernel;
 mod real;
+pub mod step;
 mod sync;
 mod weights;
 

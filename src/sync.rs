@@ -28,6 +28,7 @@ mod modelled {
 
     macro_rules! atomic_float {
         ($name:ident, $float:ty, $bits:ty) => {
+            #[derive(Debug)]
             pub(crate) struct $name($bits);
 
             impl $name {

@@ -1,0 +1,47 @@
+//! The empirical distribution of delays behind [`Weight::Tail`](super::Weight::Tail).
+
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// No delay yet: the counter cannot reach it.
+const EMPTY: u64 = u64::MAX;
+
+/// The delays of the iterations 10·n to 15·n, collected by all workers, and this worker's sorted copy.
+#[derive(Debug, Clone)]
+pub(super) struct Distribution {
+    first: u64,
+    /// One slot an iteration, so each is written by one worker only.
+    slots: Arc<Vec<AtomicU64>>,
+    /// Filled once, when the collection is over; allocated before.
+    sorted: Vec<u64>,
+}
+
+impl Distribution {
+    pub(super) fn new(n: usize) -> Self {
+        let slots = (0..5 * n).map(|_| AtomicU64::new(EMPTY)).collect();
+        Distribution { first: 10 * n as u64, slots: Arc::new(slots), sorted: Vec::with_capacity(5 * n) }
+    }
+
+    /// F(`delay`), the share of collected delays that are at most `delay`; `None` while collecting, when
+    /// it takes note of the delay.
+    pub(super) fn share_up_to(&mut self, iteration: u64, delay: u64) -> Option<f64> {
+        if self.sorted.is_empty() && !self.collect(iteration, delay) {
+            return None;
+        }
+        let up_to = self.sorted.partition_point(|&d| d <= delay);
+        Some(up_to as f64 / self.sorted.len() as f64)
+    }
+
+    /// Takes note of the delay if its iteration is one of those collected; true when all is sorted.
+    #[cold]
+    fn collect(&mut self, iteration: u64, delay: u64) -> bool {
+        let Some(slot) = iteration.checked_sub(self.first) else { return false };
+        if let Some(slot) = self.slots.get(slot as usize) {
+            // Relaxed: the slots are a sample. One that another worker is about to fill is left out.
+            slot.store(delay, Ordering::Relaxed);
+            return false;
+        }
+        self.sorted.extend(self.slots.iter().map(|d| d.load(Ordering::Relaxed)).filter(|&d| d != EMPTY));
+        self.sorted.sort_unstable();
+        !self.sorted.is_empty()
+    }
+}
