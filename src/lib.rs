@@ -1,5 +1,6 @@
 //! Lock-free asynchronous SGD that measures every gradient's delay and scales each update by it.
 
+mod data;
 mod error;
 mod kernel;
 mod real;
@@ -7,6 +8,7 @@ pub mod step;
 mod sync;
 mod weights;
 
+pub use data::{Dataset, Loader};
 pub use error::{Error, Place, Result};
 pub use kernel::{Row, Rows, RowsError};
 pub use real::{Cell, Real};

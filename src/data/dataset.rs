@@ -1,0 +1,348 @@
+//! Rows with labels, laid out for training, and the way back to the file that they came from.
+
+use super::layout::{self, Placed, Read, Source};
+use super::loader::Loader;
+use crate::error::{Error, Result};
+use crate::kernel::{Row, Rows};
+use crate::sync::Arc;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Labelled sparse rows in the order in which they will be visited, with features renumbered.
+///
+/// Rows lie in memory as training reads them, because random access from memory costs several times a
+/// streamed row. Features have *ranks*: 0 is the feature that the most rows have, ties go to the smaller
+/// original id. All ids in [`Dataset::rows`] are ranks; [`Dataset::restore`] brings weights back to the
+/// original ids. An original id counts from 0: it is the column of the source.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    pub(super) rows: Rows,
+    pub(super) labels: Vec<f32>,
+    pub(super) order: Vec<u32>,
+    pub(super) numbering: Arc<Numbering>,
+    pub(super) classes: Option<[f32; 2]>,
+    pub(super) name: String,
+    pub(super) hash: String,
+}
+
+/// How the features are numbered, shared by a training set and its test sets.
+#[derive(Clone, Debug)]
+pub(super) struct Numbering {
+    /// Rank → original id.
+    pub ids: Vec<u32>,
+    /// By original id.
+    pub names: Option<Vec<String>>,
+    /// Whether the source counts its features from 1.
+    pub one_based: bool,
+}
+
+impl Dataset {
+    /// Reads a file (`-` is standard input) in LIBSVM text, plain or compressed, laid out with seed 0. See
+    /// [`Loader`] for the format and for the options.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Loader::new(path).load()
+    }
+
+    /// Data from CSR arrays: row r is `starts[r]..starts[r + 1]` of `ids` (from 0, below `features`, strictly
+    /// increasing in a row) and `values`. Rows and features stay as they are given; see
+    /// [`Dataset::laid_out`]. O(nonzeros).
+    ///
+    /// ```
+    /// let data = asyncsgd::Dataset::from_csr(
+    ///     vec![0, 2, 3], vec![0, 2, 1], vec![0.5, -1.0, 2.0], vec![1.0, -1.0], 3)?.laid_out(42);
+    /// assert_eq!((data.len(), data.features(), data.nonzeros()), (2, 3, 3));
+    /// # Ok::<(), asyncsgd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the arrays are no matrix, there are not as many labels as rows, there is no
+    /// row, or a value or label is not finite.
+    pub fn from_csr(
+        starts: Vec<u64>,
+        ids: Vec<u32>,
+        values: Vec<f32>,
+        labels: Vec<f32>,
+        features: usize,
+    ) -> Result<Self> {
+        let rows = Rows::new(starts, ids, values, features).map_err(|e| Error::usage(e.to_string()))?;
+        if rows.len() != labels.len() {
+            return Err(Error::usage(format!("{} labels for {} rows", labels.len(), rows.len())));
+        }
+        if rows.is_empty() || u32::try_from(rows.len()).is_err() || u32::try_from(features).is_err() {
+            return Err(Error::usage(format!(
+                "{} rows × {features} features: both must fit 32 bits, and there must be a row",
+                rows.len()
+            )));
+        }
+        let finite = |row: &Row<'_>| row.values().iter().all(|v| v.is_finite());
+        let sound = rows.iter().zip(&labels).map(|(row, label)| label.is_finite() && finite(&row));
+        if let Some(row) = sound.into_iter().position(|sound| !sound) {
+            return Err(Error::usage(format!("row {row}: a value or the label is not finite")));
+        }
+
+        let (starts, ids, values) = rows.arrays();
+        let mut hash = Xxh3::new();
+        hash.update(bytemuck::cast_slice(starts));
+        hash.update(bytemuck::cast_slice(ids));
+        hash.update(bytemuck::cast_slice(values));
+        hash.update(bytemuck::cast_slice(&labels));
+        let hash = format!("{:032x}", hash.digest128());
+        let order = (0..rows.len() as u32).collect();
+        let ids = (0..features as u32).collect();
+        let numbering = Arc::new(Numbering { ids, names: None, one_based: false });
+        Ok(Self { rows, labels, order, numbering, classes: None, name: "arrays".into(), hash })
+    }
+
+    /// The same data laid out for training: rows shuffled by `seed`, which depends on the original order
+    /// alone, features renumbered by falling frequency. A copy; O(nonzeros · log(row length)).
+    pub fn laid_out(&self, seed: u64) -> Self {
+        let by_source = self.by_source();
+        let shuffled = layout::shuffled(self.len(), seed);
+        let rows: Vec<u32> = shuffled.into_iter().map(|at| by_source[at as usize]).collect();
+        let mut placed = self.pick(&rows);
+        // Renumbered by original ids, so that ties fall the same way whatever the numbering was.
+        let counts = self.restore(&layout::counts(&placed.ids, self.features()));
+        let ids = layout::by_frequency(&counts);
+        let rank = layout::inverse(&ids);
+        let again: Vec<u32> = self.numbering.ids.iter().map(|&id| rank[id as usize]).collect();
+        layout::renumber(&mut placed, &again);
+        self.part(placed, &rows, Arc::new(Numbering { ids, ..(*self.numbering).clone() }))
+    }
+
+    /// Cuts off a test set of `fraction` of the rows (0 to 1, rounded): which ones depends on `seed` and the
+    /// original order alone, not on the layout. Returns (train, test): the training rows in the layout's
+    /// order, the test rows in the original one, both with this data's numbering of the features.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where one of the two would be empty, or `fraction` is no fraction.
+    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        let test = (fraction * self.len() as f64).round();
+        if !(test >= 1.0 && test < self.len() as f64) {
+            let line = format!("a test fraction of {fraction} of {} rows leaves a part empty", self.len());
+            return Err(Error::usage(line));
+        }
+        let by_source = self.by_source();
+        let mut held_out = vec![false; self.len()];
+        for &at in &layout::shuffled(self.len(), seed)[..test as usize] {
+            held_out[by_source[at as usize] as usize] = true;
+        }
+        let train: Vec<u32> = (0..self.len() as u32).filter(|&p| !held_out[p as usize]).collect();
+        let test: Vec<u32> = by_source.into_iter().filter(|&p| held_out[p as usize]).collect();
+        let part = |rows: &[u32]| self.part(self.pick(rows), rows, self.numbering.clone());
+        Ok((part(&train), part(&test)))
+    }
+
+    /// The data with two-valued labels mapped to −1 (the smaller) and +1; the two are kept in
+    /// [`Dataset::classes`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are not exactly two different labels.
+    pub fn binary(self) -> Result<Self> {
+        let mut labels: Vec<f32> = Vec::new();
+        for &label in &self.labels {
+            // A few suffice to tell what was found.
+            if labels.len() < 6 && !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+        labels.sort_by(f32::total_cmp);
+        let found = match *labels {
+            [minus, plus] => return self.binary_as([minus, plus]),
+            [one] => format!("only the label {one}"),
+            _ => {
+                let some: Vec<String> = labels.iter().take(5).map(f32::to_string).collect();
+                let more = if labels.len() > 5 { ", …" } else { "" };
+                format!("more than two labels ({}{more})", some.join(", "))
+            }
+        };
+        Err(Error::input(self.name, 0, 0, found, "two classes"))
+    }
+
+    /// The data with the labels `classes[0]` mapped to −1 and `classes[1]` to +1: for a test set, by the
+    /// classes of its training set.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a row has another label.
+    pub fn binary_as(mut self, classes: [f32; 2]) -> Result<Self> {
+        let [minus, plus] = classes;
+        let other = (0..self.len()).filter(|&p| self.labels[p] != minus && self.labels[p] != plus);
+        if let Some(p) = other.min_by_key(|&p| self.order[p]) {
+            let found = format!("label {} in row {}", self.labels[p], self.order[p] as usize + 1);
+            return Err(Error::input(self.name, 0, 0, found, format!("{minus} or {plus}")));
+        }
+        self.labels.iter_mut().for_each(|label| *label = if *label == plus { 1.0 } else { -1.0 });
+        self.classes = Some(classes);
+        Ok(self)
+    }
+
+    /// The data with a name for each feature, by original id.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there are not as many names as features.
+    pub fn with_names(mut self, names: Vec<String>) -> Result<Self> {
+        if names.len() != self.features() {
+            return Err(Error::usage(format!("{} names for {} features", names.len(), self.features())));
+        }
+        self.numbering = Arc::new(Numbering { names: Some(names), ..(*self.numbering).clone() });
+        Ok(self)
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row: never.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The number of features.
+    pub fn features(&self) -> usize {
+        self.rows.features()
+    }
+
+    /// The number of stored values.
+    pub fn nonzeros(&self) -> usize {
+        self.rows.nonzeros()
+    }
+
+    /// The row at position `i`. O(1).
+    ///
+    /// # Panics
+    /// If `i` is not below [`Dataset::len`].
+    #[inline]
+    pub fn row(&self, i: usize) -> Row<'_> {
+        self.rows.row(i)
+    }
+
+    /// The label at position `i`. O(1).
+    ///
+    /// # Panics
+    /// If `i` is not below [`Dataset::len`].
+    #[inline]
+    pub fn label(&self, i: usize) -> f32 {
+        self.labels[i]
+    }
+
+    /// All rows, by position.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// All labels, by position: as read, or −1 and +1 after [`Dataset::binary`].
+    pub fn labels(&self) -> &[f32] {
+        &self.labels
+    }
+
+    /// Position → number of the row in the source, from 0, without blank lines.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// Rank → original id, from 0.
+    pub fn feature_order(&self) -> &[u32] {
+        &self.numbering.ids
+    }
+
+    /// The name of the feature at `rank`, if the features have names.
+    ///
+    /// # Panics
+    /// If `rank` is not below [`Dataset::features`].
+    pub fn feature_name(&self, rank: usize) -> Option<&str> {
+        let id = self.numbering.ids[rank] as usize;
+        self.numbering.names.as_ref().map(|names| names[id].as_str())
+    }
+
+    /// Whether the source counts its features from 1: its index is then the original id plus 1.
+    pub fn one_based(&self) -> bool {
+        self.numbering.one_based
+    }
+
+    /// The two original labels that are now −1 and +1, after [`Dataset::binary`].
+    pub fn classes(&self) -> Option<[f32; 2]> {
+        self.classes
+    }
+
+    /// The name of the source: the file as the user named it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The content's xxh3-128 in hex: of the decompressed file, or of the arrays. Parts of a split have
+    /// that of the whole.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The number of rows that have each feature, by rank. O(nonzeros).
+    pub fn counts(&self) -> Vec<u32> {
+        layout::counts(self.rows.arrays().1, self.features())
+    }
+
+    /// Brings one entry a feature from ranks to original ids. O(features).
+    ///
+    /// # Panics
+    /// If there is not one entry for each feature.
+    pub fn restore<T: Copy + Default>(&self, by_rank: &[T]) -> Vec<T> {
+        assert_eq!(by_rank.len(), self.features(), "one entry for each feature");
+        let mut by_id = vec![T::default(); by_rank.len()];
+        self.numbering.ids.iter().zip(by_rank).for_each(|(&id, &x)| by_id[id as usize] = x);
+        by_id
+    }
+
+    /// The inverse of [`Dataset::restore`]: from original ids to ranks. O(features).
+    ///
+    /// # Panics
+    /// If there is not one entry for each feature.
+    pub fn arrange<T: Copy>(&self, by_id: &[T]) -> Vec<T> {
+        assert_eq!(by_id.len(), self.features(), "one entry for each feature");
+        self.numbering.ids.iter().map(|&id| by_id[id as usize]).collect()
+    }
+
+    /// The positions in the order of the source.
+    pub(super) fn by_source(&self) -> Vec<u32> {
+        let mut positions: Vec<u32> = (0..self.len() as u32).collect();
+        positions.sort_unstable_by_key(|&p| self.order[p as usize]);
+        positions
+    }
+
+    /// The rows at these positions.
+    fn pick(&self, positions: &[u32]) -> Placed {
+        let Ok(placed) = layout::place(self, positions);
+        placed
+    }
+
+    /// The data set of some of the rows, from these positions.
+    fn part(&self, placed: Placed, positions: &[u32], numbering: Arc<Numbering>) -> Self {
+        let Placed { starts, ids, values, labels, .. } = placed;
+        Self {
+            rows: Rows::new(starts, ids, values, self.features()).expect("rows of sound rows are sound"),
+            labels,
+            order: positions.iter().map(|&p| self.order[p as usize]).collect(),
+            numbering,
+            classes: self.classes,
+            name: self.name.clone(),
+            hash: self.hash.clone(),
+        }
+    }
+}
+
+impl Source for Dataset {
+    type Fault = Infallible;
+
+    fn bound(&self, position: usize) -> usize {
+        self.row(position).len()
+    }
+
+    fn read(&self, position: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Infallible> {
+        let row = self.row(position);
+        ids.copy_from_slice(row.ids());
+        values.copy_from_slice(row.values());
+        Ok(Read { len: row.len(), label: self.label(position), end: row.end() })
+    }
+}

@@ -1,0 +1,133 @@
+//! From a source to a data set.
+
+use super::dataset::{Dataset, Numbering};
+use super::layout;
+use super::libsvm::Text;
+use super::source::Input;
+use crate::error::{Error, Result};
+use crate::kernel::Rows;
+use crate::sync::Arc;
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Reads a data set in LIBSVM text: plain, or compressed by gzip, bzip2, xz or zstd, which is recognised
+/// by the content.
+///
+/// Rows are shuffled and features renumbered by falling frequency while they are placed; only one copy of
+/// the numbers exists at any time, beside 16 bytes a row and the text itself (a file is memory-mapped,
+/// anything compressed is unpacked in memory). All cores of rayon's pool take part.
+///
+/// The format, with what is an error: `label index:value … # comment`; a finite label; indices from 1 (see
+/// [`Loader::zero_based`]) up to 2³² − 2, in any order, each once in a row; finite f32 values, of which
+/// zeros are not stored; blank lines and comments are skipped; `qid:N` after the label is read over.
+///
+/// ```no_run
+/// # fn main() -> asyncsgd::Result<()> {
+/// use asyncsgd::Loader;
+/// let train = Loader::new("train.svm.zst").seed(7).load()?;
+/// let test = Loader::new("test.svm.zst").like(&train).load()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Loader {
+    input: Input,
+    seed: u64,
+    zero_based: Option<bool>,
+    features: usize,
+    like: Option<(Arc<Numbering>, usize)>,
+}
+
+impl Loader {
+    /// Will read the file at `path`, or standard input for `-`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self::from(if path == Path::new("-") { Input::Stdin } else { Input::File(path) })
+    }
+
+    /// Will read `bytes`, plain or compressed; errors and reports call them `name`.
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::from(Input::Bytes(name.into(), bytes.into()))
+    }
+
+    pub(super) fn from(input: Input) -> Self {
+        Self { input, seed: 0, zero_based: None, features: 0, like: None }
+    }
+
+    /// The seed of the order in which the rows are laid out; 0 unless said. The same seed gives the same
+    /// order on every machine.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Whether the first feature has index 0; if not said it has index 1, or the one that it has in the
+    /// data of [`Loader::like`].
+    pub fn zero_based(self, yes: bool) -> Self {
+        Self { zero_based: Some(yes), ..self }
+    }
+
+    /// At least so many features, even where the largest index says fewer: for a training set that has to
+    /// cover a test set. See [`Loader::dimension`].
+    pub fn features(self, at_least: usize) -> Self {
+        Self { features: at_least, ..self }
+    }
+
+    /// Reads a test set for `train`: with its numbering of the features, rows in the order of the file,
+    /// and an error where a feature is not among those of `train`.
+    pub fn like(self, train: &Dataset) -> Self {
+        Self { like: Some((train.numbering.clone(), train.features())), ..self }
+    }
+
+    /// The number of features that the source needs, its largest index; rows are checked as when loading,
+    /// and nothing is kept.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn dimension(self) -> Result<usize> {
+        Ok(Self { features: 0, like: None, ..self }.load()?.features())
+    }
+
+    /// Reads everything. O(bytes + nonzeros · log(row length) + features · log(features)).
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read; [`Error::Input`] with line and column where it does not
+    /// say what it should, is empty, or is compressed and damaged.
+    pub fn load(self) -> Result<Dataset> {
+        let name = self.input.name();
+        let first_is_zero = self.like.as_ref().is_some_and(|(numbering, _)| !numbering.one_based);
+        let zero_based = self.zero_based.unwrap_or(first_is_zero);
+        let limit = self.like.as_ref().map(|&(_, features)| features);
+
+        let bytes = self.input.read()?;
+        let (hash, text) = rayon::join(|| xxh3_128(&bytes), || Text::index(&bytes, zero_based, limit));
+        let rows = text.len();
+        if rows == 0 {
+            let found = if bytes.is_empty() { "an empty file" } else { "no row" };
+            return Err(Error::input(name, 0, 0, found, "at least one (label index:value …)"));
+        }
+        if u32::try_from(rows).is_err() {
+            return Err(Error::input(name, 0, 0, format!("{rows} rows"), "at most 4294967295"));
+        }
+        let order = match self.like {
+            Some(_) => (0..rows as u32).collect(),
+            None => layout::shuffled(rows, self.seed),
+        };
+        let mut placed = layout::place(&text, &order).map_err(|fault| fault.locate(&name, &bytes))?;
+        drop(text);
+        drop(bytes);
+
+        let numbering = match self.like {
+            Some((numbering, _)) => numbering,
+            None => {
+                let features = placed.end.max(self.features);
+                let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
+                Arc::new(Numbering { ids, names: None, one_based: !zero_based })
+            }
+        };
+        layout::renumber(&mut placed, &layout::inverse(&numbering.ids));
+        let features = numbering.ids.len();
+        let rows = Rows::new(placed.starts, placed.ids, placed.values, features)
+            .map_err(|e| Error::input(&name, 0, 0, e.to_string(), "sound rows"))?;
+        let hash = format!("{hash:032x}");
+        Ok(Dataset { rows, labels: placed.labels, order, numbering, classes: None, name, hash })
+    }
+}
