@@ -1,6 +1,7 @@
 //! Lock-free asynchronous SGD that measures every gradient's delay and scales each update by it.
 
 mod data;
+pub mod delay;
 mod error;
 mod kernel;
 mod real;
