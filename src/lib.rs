@@ -1,16 +1,31 @@
 //! Lock-free asynchronous SGD that measures every gradient's delay and scales each update by it.
 
+mod clock;
 mod data;
 pub mod delay;
+mod engine;
 mod error;
+mod hogwild;
 mod kernel;
+mod model;
+mod params;
 mod real;
 pub mod step;
 mod sync;
+mod topology;
 mod weights;
 
+pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Dataset, Loader};
+pub use engine::{BlockSize, Event, Plan, Point, Progress, Run, Stop, Trainer, WorkerReport};
 pub use error::{Error, Place, Result};
+pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Row, Rows, RowsError};
+pub use model::{
+    Curvature, Hinge, HingeLoss, Huber, HuberLoss, Linear, LinearModel, Logistic, LogisticLoss, Loss,
+    LossKind, Model, Objective, Residuals, Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss,
+};
+pub use params::{Params, Update, publication_weight};
 pub use real::{Cell, Real};
+pub use topology::{Pin, Topology};
 pub use weights::{Sink, Weights};

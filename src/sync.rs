@@ -3,12 +3,13 @@
 //! Every other file of the crate imports them from here (`tests/layers.rs` checks it), so that the loom
 //! models run the product's own code.
 
-pub(crate) use crossbeam::utils::CachePadded;
+// crossbeam's scope and not std's: ThreadSanitizer sees its joins.
+pub(crate) use crossbeam::{thread::scope, utils::CachePadded};
 
 #[cfg(not(loom))]
 pub(crate) use {
     atomic_float::{AtomicF32, AtomicF64},
-    std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     std::sync::{Arc, Condvar, Mutex, MutexGuard},
     std::thread,
 };
@@ -16,7 +17,7 @@ pub(crate) use {
 #[cfg(loom)]
 pub(crate) use {
     self::modelled::{AtomicF32, AtomicF64},
-    loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     loom::sync::{Arc, Condvar, Mutex, MutexGuard},
     loom::thread,
 };
@@ -24,7 +25,8 @@ pub(crate) use {
 /// `atomic_float`'s types are built on `std`; these are the same operations on loom's integers.
 #[cfg(loom)]
 mod modelled {
-    use super::{AtomicU32, AtomicU64, Ordering};
+    use super::{AtomicU64, Ordering};
+    use loom::sync::atomic::AtomicU32;
 
     macro_rules! atomic_float {
         ($name:ident, $float:ty, $bits:ty) => {

@@ -35,6 +35,8 @@ pub(super) struct Numbering {
     pub names: Option<Vec<String>>,
     /// Whether the source counts its features from 1.
     pub one_based: bool,
+    /// Whether rank 0 is the intercept.
+    pub intercept: bool,
 }
 
 impl Dataset {
@@ -93,7 +95,7 @@ impl Dataset {
         let hash = format!("{:032x}", hash.digest128());
         let order = (0..rows.len() as u32).collect();
         let ids = (0..features as u32).collect();
-        let numbering = Arc::new(Numbering { ids, names: None, one_based: false });
+        let numbering = Arc::new(Numbering { ids, names: None, one_based: false, intercept: false });
         Ok(Self { rows, labels, order, numbering, classes: None, name: "arrays".into(), hash })
     }
 

@@ -120,7 +120,7 @@ impl Loader {
             None => {
                 let features = placed.end.max(self.features);
                 let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
-                Arc::new(Numbering { ids, names: None, one_based: !zero_based })
+                Arc::new(Numbering { ids, names: None, one_based: !zero_based, intercept: false })
             }
         };
         layout::renumber(&mut placed, &layout::inverse(&numbering.ids));

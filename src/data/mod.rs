@@ -2,6 +2,7 @@
 
 mod dataset;
 mod flights;
+mod intercept;
 mod layout;
 mod libsvm;
 mod loader;

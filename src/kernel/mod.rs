@@ -6,5 +6,4 @@
 mod rows;
 pub(crate) mod sparse;
 
-pub(crate) use rows::Buffer;
 pub use rows::{Row, Rows, RowsError};

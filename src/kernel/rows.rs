@@ -1,8 +1,6 @@
 //! Sparse rows whose ids are known to increase: checked once, so that the loops need no bounds checks.
 
-use crate::sync::Arc;
 use std::fmt;
-use std::ops::Deref;
 
 /// One sparse row: feature ids, strictly increasing, each with its value.
 ///
@@ -65,31 +63,13 @@ impl<'a> Row<'a> {
     }
 }
 
-/// An array that is owned, or shared with whatever keeps it alive (a memory-mapped file).
-#[derive(Clone)]
-pub(crate) enum Buffer<T: 'static> {
-    Owned(Vec<T>),
-    Shared(Arc<dyn AsRef<[T]> + Send + Sync>),
-}
-
-impl<T> Deref for Buffer<T> {
-    type Target = [T];
-    #[inline]
-    fn deref(&self) -> &[T] {
-        match self {
-            Buffer::Owned(v) => v,
-            Buffer::Shared(s) => (**s).as_ref(),
-        }
-    }
-}
-
 /// A sparse matrix by rows (CSR): u32 ids, f32 values, every row strictly increasing and within the
 /// features, checked at construction.
 #[derive(Clone)]
 pub struct Rows {
-    starts: Buffer<u64>,
-    ids: Buffer<u32>,
-    values: Buffer<f32>,
+    starts: Vec<u64>,
+    ids: Vec<u32>,
+    values: Vec<f32>,
     features: usize,
 }
 
@@ -131,15 +111,6 @@ impl Rows {
         starts: Vec<u64>,
         ids: Vec<u32>,
         values: Vec<f32>,
-        features: usize,
-    ) -> Result<Self, RowsError> {
-        Self::from_buffers(Buffer::Owned(starts), Buffer::Owned(ids), Buffer::Owned(values), features)
-    }
-
-    pub(crate) fn from_buffers(
-        starts: Buffer<u64>,
-        ids: Buffer<u32>,
-        values: Buffer<f32>,
         features: usize,
     ) -> Result<Self, RowsError> {
         let whole = starts.first() == Some(&0)

@@ -1,0 +1,160 @@
+//! The global iteration counter, and *the* definition of delay.
+//!
+//! An **iteration** is one published update. Two counters tell how far the run is: `started` counts updates
+//! whose writing has begun, `done` those whose writing has ended. A worker
+//!
+//! 1. reads s = `done` before its first parameter load ([`Clock::begin`]),
+//! 2. computes its gradient,
+//! 3. takes its iteration number k = `started`++ before its first store ([`Clock::commit`]),
+//! 4. writes, and
+//! 5. counts `done`++ after its last store ([`Clock::finish`]).
+//!
+//! Its **delay** is τ = k − s: how many other updates were begun, and not yet known to be complete when it
+//! read. τ counts everything that the read may have missed, so it errs to the safe side for a step that
+//! shrinks with the delay; and it is known before the write. With n workers that are always busy its mean is
+//! n − 1, whatever their speeds: each update is in flight for τ + 1 iterations, and n are in flight at any
+//! time (Koloskova, Stich and Jaggi 2022, Remark 5). [`mean_delay`] is the exact form.
+//!
+//! `done` is incremented with release and read with acquire: whoever reads s sees every store of the
+//! updates that s counts. `tests/loom.rs` checks this, and that no increment is lost.
+
+use crate::sync::{AtomicU64, CachePadded, Ordering};
+
+/// The two counters, each on a cache line of its own.
+pub struct Clock {
+    started: CachePadded<AtomicU64>,
+    done: CachePadded<AtomicU64>,
+}
+
+/// What a worker holds between its read and its write: the updates completed when it read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a ticket is taken to be committed"]
+pub struct Ticket {
+    completed: u64,
+}
+
+/// An update's place in the run: its iteration number and its delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a committed update is counted as in flight until it is finished"]
+pub struct Commit {
+    /// k, from 0: how many updates were begun before this one.
+    pub iteration: u64,
+    /// τ = k − s.
+    pub delay: u64,
+}
+
+impl Clock {
+    /// A clock at iteration 0.
+    pub fn new() -> Self {
+        Self { started: CachePadded::new(AtomicU64::new(0)), done: CachePadded::new(AtomicU64::new(0)) }
+    }
+
+    /// Before the first parameter is read.
+    #[inline]
+    pub fn begin(&self) -> Ticket {
+        // Acquire: sees every store of the updates that it counts.
+        Ticket { completed: self.done.load(Ordering::Acquire) }
+    }
+
+    /// After the gradient, before the first store.
+    #[inline]
+    pub fn commit(&self, ticket: Ticket) -> Commit {
+        // AcqRel: stores that follow cannot be seen by a worker that does not see this increment.
+        let iteration = self.started.fetch_add(1, Ordering::AcqRel);
+        Commit { iteration, delay: iteration - ticket.completed }
+    }
+
+    /// The delay that the update would have if it committed now, without counting it. For rules that
+    /// ignore late gradients altogether.
+    #[inline]
+    pub fn delay_now(&self, ticket: Ticket) -> u64 {
+        // Relaxed: only a forecast. The counter can be behind what `begin` has acquired from `done`.
+        self.started.load(Ordering::Relaxed).saturating_sub(ticket.completed)
+    }
+
+    /// After the last store. Returns the number of completed updates, this one included.
+    #[inline]
+    pub fn finish(&self, commit: Commit) -> u64 {
+        let Commit { .. } = commit;
+        // Release: whoever counts this update sees its stores.
+        self.done.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// Completed updates.
+    #[inline]
+    pub fn iterations(&self) -> u64 {
+        // Acquire, as in `begin`: a reader of parameters sees what it counts.
+        self.done.load(Ordering::Acquire)
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The exact mean delay of `updates` updates by `workers` always-busy workers, when all start together
+/// `phases` times (a run is interrupted for every evaluation) and all end together:
+/// n − 1 − phases·n(n − 1)/(2·updates).
+///
+/// Within a phase of T updates the iteration numbers sum to T(T − 1)/2; n reads see 0 completed updates and
+/// the others, each directly after a completion, see 1, …, T − n. The difference is (n − 1)T − n(n − 1)/2.
+pub fn mean_delay(workers: usize, updates: u64, phases: u64) -> f64 {
+    let n = workers as f64;
+    if updates == 0 {
+        return 0.0;
+    }
+    (n - 1.0) * (1.0 - n * phases as f64 / (2.0 * updates as f64)).max(0.0)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delay_counts_what_began_since_the_read() {
+        let clock = Clock::new();
+        let (a, b) = (clock.begin(), clock.begin());
+        let a = clock.commit(a);
+        assert_eq!(a, Commit { iteration: 0, delay: 0 });
+        let c = clock.begin();
+        assert_eq!(clock.finish(a), 1);
+        let b = clock.commit(b);
+        assert_eq!(b, Commit { iteration: 1, delay: 1 });
+        assert_eq!(clock.delay_now(c), 2);
+        assert_eq!(clock.commit(c), Commit { iteration: 2, delay: 2 });
+        assert_eq!(clock.finish(b), 2);
+        assert_eq!(clock.iterations(), 2);
+    }
+
+    /// Round robin: n workers read together, then each writes and reads again in turn.
+    #[test]
+    fn mean_delay_is_exact_for_any_order() {
+        for n in [1usize, 2, 5] {
+            let (updates, phases) = (40 * n, 3u64);
+            let (clock, mut sum) = (Clock::new(), 0);
+            for _ in 0..phases {
+                let mut tickets = vec![clock.begin(); n];
+                for turn in 0..updates {
+                    // Worker 0 is twice as fast as the others.
+                    let w = if turn % 2 == 0 { 0 } else { turn / 2 % n };
+                    if turn + n >= updates {
+                        break;
+                    }
+                    let commit = clock.commit(tickets[w]);
+                    sum += commit.delay;
+                    clock.finish(commit);
+                    tickets[w] = clock.begin();
+                }
+                for ticket in tickets {
+                    let commit = clock.commit(ticket);
+                    sum += commit.delay;
+                    clock.finish(commit);
+                }
+            }
+            let total = clock.iterations();
+            assert_eq!(sum as f64 / total as f64, mean_delay(n, total, phases), "n = {n}");
+        }
+    }
+}

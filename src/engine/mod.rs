@@ -1,0 +1,304 @@
+//! The trainer: pinned threads on shared parameters, in real time.
+
+mod gate;
+mod monitor;
+mod plan;
+mod run;
+mod worker;
+
+pub use plan::{BlockSize, Plan};
+pub use run::{Point, Run, Stop, WorkerReport};
+
+use crate::delay::{Profile, Reader};
+use crate::error::{Error, Result};
+use crate::hogwild::Hogwild;
+use crate::model::{Model, Objective};
+use crate::params::{Params, Update};
+use crate::real::Real;
+use crate::step::{Schedule, StepRule};
+use crate::sync::{Arc, scope};
+use crate::topology::{Pin, Topology};
+use gate::Gate;
+use monitor::Monitor;
+use plan::Options;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use worker::Course;
+
+/// What a run tells while it goes on, on the thread that started it.
+pub enum Event<'a> {
+    /// The plan is made and the workers are about to start.
+    Planned(&'a Plan),
+    /// Some tenths of a second have passed.
+    Progress(Progress<'a>),
+    /// An epoch has ended and its objective is known.
+    Epoch(Point),
+}
+
+/// The state of training while workers run.
+pub struct Progress<'a> {
+    /// Passes over the examples so far.
+    pub epoch: f64,
+    /// Seconds of training so far.
+    pub train_seconds: f64,
+    delays: &'a [Reader],
+}
+
+impl Progress<'_> {
+    /// Each worker's delays so far.
+    pub fn delays(&self) -> Vec<Profile> {
+        self.delays.iter().map(Reader::snapshot).collect()
+    }
+}
+
+/// Trains a model with asynchronous SGD. Options not set are chosen from the machine and the data.
+///
+/// Parameters are `f32`; [`Trainer::precision`] changes that.
+#[must_use = "a trainer does nothing until it is run"]
+pub struct Trainer<'a, M, T: Real = f32> {
+    model: M,
+    options: Options,
+    interrupt: Option<Arc<AtomicBool>>,
+    observer: Box<dyn FnMut(Event<'_>) + 'a>,
+    precision: std::marker::PhantomData<T>,
+}
+
+impl<'a, M> Trainer<'a, M, f32> {
+    /// A trainer of `model` with all options at their defaults.
+    pub fn new(model: M) -> Self {
+        let options = Options {
+            workers: None,
+            pin: Pin::Auto,
+            update: Update::Cas,
+            block: BlockSize::Auto,
+            hot: None,
+            batch: 1,
+            step: None,
+            rate: None,
+            schedule: None,
+            epochs: 10.0,
+            time_limit: None,
+            target: None,
+            seed: 0,
+        };
+        Self {
+            model,
+            options,
+            interrupt: None,
+            observer: Box::new(|_| {}),
+            precision: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<'a, M, T: Real> Trainer<'a, M, T> {
+    /// The number of worker threads, 1 to 4096. Default: the cores that we may use.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.options.workers = Some(workers);
+        self
+    }
+
+    /// Which cores workers run on. Default: [`Pin::Auto`].
+    pub fn pin(mut self, pin: Pin) -> Self {
+        self.options.pin = pin;
+        self
+    }
+
+    /// How updates reach the shared parameters. Default: [`Update::Cas`].
+    pub fn update(mut self, update: Update) -> Self {
+        self.options.update = update;
+        self
+    }
+
+    /// Examples in a block. Default: [`BlockSize::Auto`].
+    pub fn block(mut self, block: BlockSize) -> Self {
+        self.options.block = block;
+        self
+    }
+
+    /// How many parameters, the most frequent, a block copies. Default: chosen from the data.
+    pub fn hot(mut self, hot: usize) -> Self {
+        self.options.hot = Some(hot);
+        self
+    }
+
+    /// Examples in a mini-batch, whose gradients are averaged, at least 1. Default: 1.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.options.batch = batch;
+        self
+    }
+
+    /// The step rule with its base rate and schedule. Default: delay-adaptive, with an automatic rate and
+    /// 1/(1 + epoch).
+    pub fn step(mut self, rule: StepRule) -> Self {
+        self.options.step = Some(rule);
+        self
+    }
+
+    /// The base rate η, above 0, instead of the rule's.
+    pub fn rate(mut self, rate: f64) -> Self {
+        self.options.rate = Some(rate);
+        self
+    }
+
+    /// The schedule of the base rate, instead of the rule's.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.options.schedule = Some(schedule);
+        self
+    }
+
+    /// Passes over the examples, ≥ 0; a fraction is a part of a pass. Default: 10.
+    pub fn epochs(mut self, epochs: impl Into<f64>) -> Self {
+        self.options.epochs = epochs.into();
+        self
+    }
+
+    /// The longest training time. Default: none.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.options.time_limit = Some(limit);
+        self
+    }
+
+    /// Stops at the first epoch whose objective is at most this. Default: none.
+    pub fn target_objective(mut self, target: f64) -> Self {
+        self.options.target = Some(target);
+        self
+    }
+
+    /// The seed of everything random: with one worker, the same seed gives the same parameters to the bit.
+    /// Default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = seed;
+        self
+    }
+
+    /// Stops the run soon after the flag becomes true; what was learnt so far is returned.
+    pub fn interrupt(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.interrupt = Some(flag);
+        self
+    }
+
+    /// Calls `observer` on the thread that runs the trainer: at the start, several times a second, and after
+    /// each epoch. Workers are not slowed.
+    pub fn observe(mut self, observer: impl FnMut(Event<'_>) + 'a) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Parameters of type `U`.
+    pub fn precision<U: Real>(self) -> Trainer<'a, M, U> {
+        let Self { model, options, interrupt, observer, .. } = self;
+        Trainer { model, options, interrupt, observer, precision: std::marker::PhantomData }
+    }
+
+    /// Trains the model on `data`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with a line for each option that is out of range; an input error where data and model
+    /// do not fit; [`Error::Panic`] where the objective panicked.
+    pub fn run(mut self, data: &M::Data) -> Result<Run<T>>
+    where
+        M: Model<T>,
+    {
+        let objective = self.model.bind(data)?;
+        run(&self.options, &objective, self.interrupt.as_deref(), &mut *self.observer)
+    }
+
+    /// Minimises the objective that this trainer was made with.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn minimize(mut self) -> Result<Run<T>>
+    where
+        M: Objective<T>,
+    {
+        run(&self.options, &self.model, self.interrupt.as_deref(), &mut *self.observer)
+    }
+}
+
+/// Plans, starts the workers, watches over them, and gathers what they have done.
+fn run<T: Real, O: Objective<T>>(
+    options: &Options,
+    objective: &O,
+    interrupt: Option<&AtomicBool>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Run<T>> {
+    let mut plan = options.plan(objective, &Topology::detect())?;
+    observer(Event::Planned(&plan));
+    let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
+    let course = Course::new(objective.examples(), plan.chunk);
+    let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
+    let params = Params::from_slice(&objective.initial(plan.seed));
+    let hogwild = Hogwild::with(params, plan.step.clone(), plan.workers, plan.update, iterations as f64)?;
+    let gate = Gate::new(plan.workers);
+    let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
+    let readers: Vec<Reader> = workers.iter().map(|worker| worker.delays()).collect();
+    let mut monitor = Monitor {
+        objective,
+        hogwild: &hogwild,
+        gate: &gate,
+        course: &course,
+        plan: &plan,
+        interrupt,
+        observer,
+        readers: &readers,
+        series: Vec::new(),
+        seconds: 0.0,
+        phases: 0,
+    };
+    let joined = scope(|scope| {
+        let handles: Vec<_> = workers
+            .iter_mut()
+            .zip(&plan.pins)
+            .map(|(worker, &pin)| {
+                let (gate, course, plan) = (&gate, &course, &plan);
+                let bounds = curvature.as_ref().map(|c| &c.coordinates[..]);
+                scope.spawn(move |_| {
+                    let _leave = Leave(gate);
+                    let pinned = pin.is_none_or(crate::topology::pin_current);
+                    worker::train(worker, objective, bounds, plan, course, gate);
+                    pinned
+                })
+            })
+            .collect();
+        let stop = monitor.watch();
+        let outcomes: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
+        (stop, outcomes)
+    });
+    // The scope fails only if a thread panicked without having been joined.
+    let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let Monitor { series, phases, .. } = monitor;
+    let mut reports = Vec::with_capacity(plan.workers);
+    for (number, (worker, outcome)) in workers.iter().zip(outcomes).enumerate() {
+        let pinned = outcome.map_err(|panic| Error::Panic { worker: number, message: message(&*panic) })?;
+        let core = plan.pins[number].filter(|_| pinned);
+        if !pinned {
+            plan.warnings.push(format!("worker {number} could not be pinned: the system refused"));
+        }
+        let (delays, failed_attempts) = (worker.delays().snapshot(), worker.failed_attempts());
+        reports.push(WorkerReport { delays, failed_attempts, core });
+    }
+    Ok(Run {
+        weights: hogwild.params().snapshot(),
+        plan,
+        series,
+        stop,
+        workers: reports,
+        phases,
+        nonzeros_per_epoch: objective.nonzeros(),
+    })
+}
+
+/// Counts a worker out, also when it panics.
+struct Leave<'a>(&'a Gate);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

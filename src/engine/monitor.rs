@@ -1,0 +1,136 @@
+//! Watches over the workers from the thread that started them: evaluation, progress, stopping.
+
+use super::gate::{Gate, Rest};
+use super::plan::Plan;
+use super::run::{Point, Stop};
+use super::worker::Course;
+use super::{Event, Progress};
+use crate::delay::Reader;
+use crate::hogwild::Hogwild;
+use crate::model::Objective;
+use crate::real::Real;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often the monitor looks up from its waiting.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(super) struct Monitor<'a, T: Real, O> {
+    pub objective: &'a O,
+    pub hogwild: &'a Hogwild<T>,
+    pub gate: &'a Gate,
+    pub course: &'a Course,
+    pub plan: &'a Plan,
+    pub interrupt: Option<&'a AtomicBool>,
+    pub observer: &'a mut dyn FnMut(Event<'_>),
+    pub readers: &'a [Reader],
+    pub series: Vec<Point>,
+    /// Training time of the epochs that have ended.
+    pub seconds: f64,
+    /// How often the workers were released together.
+    pub phases: u64,
+}
+
+/// Stops the workers when the monitor is done with them, also if the observer or the objective panics here:
+/// the threads would otherwise wait for ever.
+struct StopAtEnd<'a>(&'a Gate);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
+    /// Runs epoch after epoch until there is a reason to stop.
+    pub(super) fn watch(&mut self) -> Stop {
+        let _stop = StopAtEnd(self.gate);
+        let total = (self.plan.epochs * self.course.chunks() as f64).round() as u64;
+        let mut order: Vec<u64> = (0..self.course.chunks()).collect();
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.plan.seed);
+        let mut released = 0;
+        // Until all workers have arrived for the first time.
+        while self.gate.rest(TICK) == Rest::Working {}
+        if let Some(stop) = self.evaluate() {
+            return stop;
+        }
+        loop {
+            let chunks = self.course.chunks().min(total - released);
+            if chunks == 0 {
+                return Stop::Epochs;
+            }
+            if released > 0 {
+                // The rows were shuffled when they were loaded; from the second epoch on the chunks are.
+                order.shuffle(&mut rng);
+                self.course.reorder(&order);
+            }
+            self.gate.release(chunks);
+            self.phases += 1;
+            released += chunks;
+            let cut = self.await_epoch();
+            let evaluated = self.evaluate();
+            if let Some(stop) = cut.or(evaluated) {
+                // What is not finite is worth more to know than why the run was cut short.
+                return if evaluated == Some(Stop::Diverged) { Stop::Diverged } else { stop };
+            }
+        }
+    }
+
+    /// Waits until the released chunks are done, or cuts the epoch short.
+    fn await_epoch(&mut self) -> Option<Stop> {
+        let mut cut = None;
+        loop {
+            let left = self.plan.time_limit.map(|limit| {
+                limit.saturating_sub(Duration::from_secs_f64(self.seconds) + self.gate.working())
+            });
+            match self.gate.rest(left.map_or(TICK, |left| left.min(TICK))) {
+                Rest::All(time) => {
+                    self.seconds += time.as_secs_f64();
+                    return cut;
+                }
+                Rest::Working => {
+                    // Relaxed: a flag that is looked at again soon.
+                    if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                        cut = cut.or(Some(Stop::Interrupt));
+                    } else if left == Some(Duration::ZERO) {
+                        cut = cut.or(Some(Stop::TimeLimit));
+                    }
+                    if cut.is_some() {
+                        self.gate.stop();
+                    }
+                    let train_seconds = self.seconds + self.gate.working().as_secs_f64();
+                    let progress = Progress { epoch: self.epoch(), train_seconds, delays: self.readers };
+                    (self.observer)(Event::Progress(progress));
+                }
+            }
+        }
+    }
+
+    /// The objective now, while no worker writes. Tells whether it is a reason to stop.
+    fn evaluate(&mut self) -> Option<Stop> {
+        let weights = self.hogwild.params().snapshot();
+        let objective = self.objective.value(&weights);
+        let examples = (self.epoch() * self.objective.examples() as f64).round() as u64;
+        let point = Point { epoch: self.epoch(), train_seconds: self.seconds, examples, objective };
+        self.series.push(point);
+        (self.observer)(Event::Epoch(point));
+        if !objective.is_finite() || !weights.iter().all(|w| w.is_finite()) {
+            return Some(Stop::Diverged);
+        }
+        if self.plan.target.is_some_and(|target| objective <= target) {
+            return Some(Stop::Target);
+        }
+        // Relaxed: as above.
+        let interrupted = self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
+        let late = self.plan.time_limit.is_some_and(|limit| self.seconds >= limit.as_secs_f64());
+        if interrupted { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }
+    }
+
+    /// Passes over the examples so far.
+    fn epoch(&self) -> f64 {
+        self.gate.taken() as f64 / self.course.chunks() as f64
+    }
+}

@@ -1,0 +1,242 @@
+//! From options to a checked plan: everything that a run depends on, resolved.
+
+use crate::error::{Error, Result};
+use crate::model::{Curvature, Objective};
+use crate::params::Update;
+use crate::real::Real;
+use crate::step::{Schedule, StepRule};
+use crate::topology::{Pin, Topology};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How many examples a worker runs on its own copy of the hot parameters before it publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BlockSize {
+    /// Chosen from the data; direct with one worker.
+    #[default]
+    Auto,
+    /// This many examples; 1 is direct: each update goes to the shared parameters.
+    Rows(usize),
+}
+
+impl fmt::Display for BlockSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BlockSize::Auto => f.write_str("auto"),
+            BlockSize::Rows(rows) => rows.fmt(f),
+        }
+    }
+}
+
+impl FromStr for BlockSize {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        match s.parse() {
+            _ if s == "auto" => Ok(BlockSize::Auto),
+            Ok(rows) if rows > 0 => Ok(BlockSize::Rows(rows)),
+            _ => Err(Error::usage(format!("block '{s}': expected auto or a number of examples ≥ 1"))),
+        }
+    }
+}
+
+/// The options of a run, not yet checked.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub workers: Option<usize>,
+    pub pin: Pin,
+    pub update: Update,
+    pub block: BlockSize,
+    pub hot: Option<usize>,
+    pub batch: usize,
+    pub step: Option<StepRule>,
+    pub rate: Option<f64>,
+    pub schedule: Option<Schedule>,
+    pub epochs: f64,
+    pub time_limit: Option<Duration>,
+    pub target: Option<f64>,
+    pub seed: u64,
+}
+
+/// Everything that a run depends on besides its data: options as they were resolved.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Worker threads n.
+    pub workers: usize,
+    /// Cores that the process may use.
+    pub cores: usize,
+    /// The core of each worker; `None` where it is not pinned.
+    pub pins: Vec<Option<usize>>,
+    /// How updates reach the shared parameters.
+    pub update: Update,
+    /// Examples in a block; 1 is direct.
+    pub block: usize,
+    /// Parameters that a block copies; 0 where it is direct.
+    pub hot: usize,
+    /// Examples in a mini-batch.
+    pub batch: usize,
+    /// The step rule, base rate and schedule.
+    pub step: StepRule,
+    /// Where the base rate comes from; empty where it was given.
+    pub rate_origin: String,
+    /// Passes over the examples.
+    pub epochs: f64,
+    /// The longest training time.
+    pub time_limit: Option<Duration>,
+    /// The objective to stop at.
+    pub target: Option<f64>,
+    /// The seed of the order of the examples.
+    pub seed: u64,
+    /// `f32` or `f64`.
+    pub precision: &'static str,
+    /// Examples that a worker takes at a time.
+    pub chunk: usize,
+    /// Things that the user should know, a line each.
+    pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// Checks all options together, and resolves what is automatic.
+    pub fn plan<T: Real, O: Objective<T>>(&self, objective: &O, topology: &Topology) -> Result<Plan> {
+        let (examples, parameters) = (objective.examples(), objective.parameters());
+        let mut wrong = Vec::new();
+        let mut require = |holds: bool, line: String| {
+            if !holds {
+                wrong.push(line);
+            }
+        };
+        require(examples > 0, "data: found no examples, expected at least 1".into());
+        require(self.workers != Some(0), "workers: found 0, expected at least 1".into());
+        require(self.workers.unwrap_or(1) <= 4096, "workers: expected at most 4096".into());
+        require(self.batch > 0, "batch: found 0, expected at least 1".into());
+        require(
+            self.epochs >= 0.0 && self.epochs.is_finite(),
+            format!("epochs: found {}, expected a number ≥ 0", self.epochs),
+        );
+        if let Some(rate) = self.rate {
+            require(rate > 0.0 && rate.is_finite(), format!("rate: found {rate}, expected a number above 0"));
+        }
+        if let Some(target) = self.target {
+            require(target.is_finite(), format!("target objective: found {target}, expected a number"));
+        }
+        let workers = self.workers.unwrap_or(topology.cores());
+        let curvature = objective.curvature();
+        let (rule, rate_origin) = self.rule(curvature.as_ref());
+        if let Err(Error::Usage(lines)) = rule.stepper(workers.max(1)) {
+            wrong.extend(lines);
+        }
+        let pins = match topology.plan(&self.pin, workers) {
+            Ok(pins) => pins,
+            Err(Error::Usage(lines)) => {
+                wrong.extend(lines);
+                Vec::new()
+            }
+            Err(other) => return Err(other),
+        };
+        if !wrong.is_empty() {
+            return Err(Error::Usage(wrong));
+        }
+        let (block, hot) = self.block(workers, examples, parameters, objective.counts());
+        let chunk = if block > 1 { block } else { direct_chunk(workers, examples, self.batch) };
+        let mut warnings = Vec::new();
+        if workers > topology.cores() {
+            warnings.push(format!(
+                "{workers} workers on {} cores: the operating system interrupts workers, which makes long delays",
+                topology.cores()
+            ));
+        }
+        Ok(Plan {
+            workers,
+            cores: topology.cores(),
+            pins,
+            update: self.update,
+            block,
+            hot,
+            batch: self.batch,
+            step: rule,
+            rate_origin,
+            epochs: self.epochs,
+            time_limit: self.time_limit,
+            target: self.target,
+            seed: self.seed,
+            precision: T::NAME,
+            chunk,
+            warnings,
+        })
+    }
+
+    /// The step rule with base rate and schedule filled in.
+    fn rule(&self, curvature: Option<&Curvature>) -> (StepRule, String) {
+        let given = self.step.clone();
+        let mut origin = String::new();
+        let rate = self.rate.or(given.as_ref().map(|rule| rule.rate)).unwrap_or_else(|| {
+            let (rate, from) = automatic_rate(curvature);
+            origin = from;
+            rate
+        });
+        let schedule = self
+            .schedule
+            .clone()
+            .or(given.as_ref().map(|rule| rule.schedule.clone()))
+            .unwrap_or(Schedule::InverseTime { decay: 1.0 });
+        let rule = given.unwrap_or_else(|| crate::step::delay_adaptive(rate));
+        (StepRule { rate, schedule, ..rule }, origin)
+    }
+
+    /// Block size and number of hot parameters.
+    fn block(
+        &self,
+        workers: usize,
+        examples: usize,
+        parameters: usize,
+        counts: Option<&[u32]>,
+    ) -> (usize, usize) {
+        let rows = match self.block {
+            BlockSize::Rows(rows) => rows.min(examples),
+            // One worker has nobody to keep traffic from.
+            BlockSize::Auto if workers == 1 => 1,
+            // Workers × block stays near a hundredth of the rows: until a difference is published the
+            // others do not see it.
+            BlockSize::Auto => (examples / (100 * workers)).min(MAX_BLOCK),
+        };
+        if rows < 2 {
+            return (1, 0);
+        }
+        let hot = self.hot.unwrap_or_else(|| match counts {
+            // A parameter that a block touches less than once costs more to copy than to share.
+            Some(counts) => {
+                counts.partition_point(|&c| c as f64 * rows as f64 >= HOT_TOUCHES * examples as f64)
+            }
+            None => parameters,
+        });
+        match (self.block, hot.min(parameters)) {
+            (BlockSize::Auto, 0) => (1, 0),
+            (_, hot) => (rows, hot),
+        }
+    }
+}
+
+/// The largest automatic block, in examples.
+const MAX_BLOCK: usize = 8192;
+
+/// How often a block must touch a parameter, on average, for it to be copied.
+const HOT_TOUCHES: f64 = 1.0;
+
+/// Examples that a worker takes at a time in direct mode: enough that the shared counter does not matter, few
+/// enough that all workers end an epoch together.
+fn direct_chunk(workers: usize, examples: usize, batch: usize) -> usize {
+    let fair = examples / (workers * 16);
+    fair.clamp(1, 256).next_multiple_of(batch).min(examples)
+}
+
+/// A base rate from the curvature bounds, and a line that says from what.
+fn automatic_rate(curvature: Option<&Curvature>) -> (f64, String) {
+    match curvature {
+        Some(c) => {
+            let rate = 0.5 / c.example_mean;
+            (rate, format!("1/2L, L = {:.4} the mean smoothness of an example", c.example_mean))
+        }
+        None => (0.1, "the objective tells no curvature".into()),
+    }
+}

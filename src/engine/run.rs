@@ -1,0 +1,127 @@
+//! What a run tells: its series of objectives, its delays, and why it stopped.
+
+use super::plan::Plan;
+use crate::delay::Profile;
+use crate::real::Real;
+use std::fmt;
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stop {
+    /// All epochs are done.
+    Epochs,
+    /// The objective reached its target.
+    Target,
+    /// The time limit passed.
+    TimeLimit,
+    /// Interrupted from outside; what was learnt so far is kept.
+    Interrupt,
+    /// A parameter or the objective is infinite or NaN.
+    Diverged,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Stop::Epochs => "epochs",
+            Stop::Target => "target",
+            Stop::TimeLimit => "time-limit",
+            Stop::Interrupt => "interrupt",
+            Stop::Diverged => "diverged",
+        })
+    }
+}
+
+/// The state of training at one evaluation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Passes over the examples so far.
+    pub epoch: f64,
+    /// Seconds of training so far: evaluation, and starting and waking of threads, left out.
+    pub train_seconds: f64,
+    /// Examples processed so far.
+    pub examples: u64,
+    /// The objective, regulariser included.
+    pub objective: f64,
+}
+
+/// One worker's part in a run.
+#[derive(Debug, Clone)]
+pub struct WorkerReport {
+    /// Its delays.
+    pub delays: Profile,
+    /// Compare-exchange attempts that failed because another worker was faster.
+    pub failed_attempts: u64,
+    /// The core that it was pinned to.
+    pub core: Option<usize>,
+}
+
+/// The outcome of a run.
+#[derive(Debug, Clone)]
+pub struct Run<T: Real = f32> {
+    /// The parameters at the end.
+    pub weights: Vec<T>,
+    /// What was run: every option as it was resolved.
+    pub plan: Plan,
+    /// The objective at the start and after each epoch.
+    pub series: Vec<Point>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// One report a worker.
+    pub workers: Vec<WorkerReport>,
+    /// How often all workers were started together: once for each uninterrupted stretch of training.
+    pub phases: u64,
+    /// Data values touched by one pass over the examples.
+    pub nonzeros_per_epoch: u64,
+}
+
+impl<T: Real> Run<T> {
+    /// All workers' delays together.
+    pub fn delays(&self) -> Profile {
+        let mut all = Profile::default();
+        for worker in &self.workers {
+            all.merge(&worker.delays);
+        }
+        all
+    }
+
+    /// The last evaluation.
+    pub fn last(&self) -> Point {
+        // A run begins with an evaluation, so the series is never empty.
+        self.series[self.series.len() - 1]
+    }
+
+    /// Examples per second of training.
+    pub fn examples_per_second(&self) -> f64 {
+        let last = self.last();
+        if last.train_seconds > 0.0 { last.examples as f64 / last.train_seconds } else { 0.0 }
+    }
+
+    /// The mean delay that always-busy workers would show: [`mean_delay`](crate::mean_delay).
+    pub fn expected_mean_delay(&self) -> f64 {
+        let updates = self.workers.iter().map(|w| w.delays.count()).sum();
+        crate::clock::mean_delay(self.plan.workers, updates, self.phases)
+    }
+
+    /// A few lines for a person: objective, throughput, delays, why it stopped.
+    pub fn summary(&self) -> String {
+        let (first, last, delays) = (self.series[0], self.last(), self.delays());
+        format!(
+            "objective {:.6} → {:.6} in {:.2} epochs, {:.3} s ({:.3e} examples/s)\n\
+             delay mean {:.3} (n − 1 = {}), p50 {}, p99 {}, max {}; kept step mass {:.3}\n\
+             stopped: {}",
+            first.objective,
+            last.objective,
+            last.epoch,
+            last.train_seconds,
+            self.examples_per_second(),
+            delays.mean(),
+            self.plan.workers - 1,
+            delays.quantile(0.5),
+            delays.quantile(0.99),
+            delays.max(),
+            delays.kept_mass(),
+            self.stop,
+        )
+    }
+}

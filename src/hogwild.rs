@@ -1,0 +1,380 @@
+//! The core loop as a library: shared parameters, the clock and a step rule, for whoever brings threads.
+//!
+//! The engine is built on this; so is an application that has threads of its own.
+
+use crate::clock::{self, Clock};
+use crate::delay::{Reader, Recorder};
+use crate::error::Result;
+use crate::kernel::Row;
+use crate::model::Objective;
+use crate::params::{Block, Cas, Mode, Params, Racy, Update, Writer};
+use crate::real::Real;
+use crate::step::{Moment, StepRule, Stepper, Weight};
+use crate::sync::{Arc, AtomicF64, AtomicUsize, CachePadded, Ordering};
+use crate::weights::Sink;
+use std::ops::Range;
+
+/// Shared parameters with their clock and step rule. Cloning gives another handle to the same.
+///
+/// Each thread takes a [`Worker`]; reading needs none: [`Hogwild::params`] can be read at any time.
+///
+/// ```
+/// use asyncsgd::{Hogwild, Weights, step};
+///
+/// let threads = 2;
+/// let shared = Hogwild::<f32>::new(3, step::delay_adaptive(0.1).concurrency(threads))?;
+/// std::thread::scope(|scope| {
+///     for _ in 0..threads {
+///         scope.spawn(|| {
+///             let mut worker = shared.worker();
+///             for _ in 0..1000 {
+///                 let ticket = worker.begin(); // reads the iteration counter
+///                 let w = worker.params();
+///                 let gradient = [w.get(0) - 1.0, w.get(1) - 2.0, w.get(2) - 3.0]; // others keep writing
+///                 let applied = worker.apply(ticket, &gradient[..]); // CAS, scaled by the delay
+///                 assert!(applied.step <= 0.1);
+///             }
+///         });
+///     }
+/// });
+/// assert_eq!(shared.iterations(), 2000);
+/// assert!((shared.params().get(2) - 3.0).abs() < 1e-3);
+/// # Ok::<(), asyncsgd::Error>(())
+/// ```
+pub struct Hogwild<T: Real = f32> {
+    core: Arc<Core<T>>,
+}
+
+struct Core<T: Real> {
+    params: Params<T>,
+    clock: Clock,
+    /// What workers clone: the rule, resolved.
+    stepper: Stepper,
+    update: Update,
+    /// Iterations that make one epoch, the unit of time of the rule's schedule.
+    epoch: f64,
+    /// Workers alive: the concurrency that rules see.
+    workers: AtomicUsize,
+    /// The sum of all steps taken, for the rules with a staleness budget; others never touch it.
+    steps: CachePadded<AtomicF64>,
+}
+
+impl<T: Real> Clone for Hogwild<T> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<T: Real> Hogwild<T> {
+    /// `dimension` parameters at zero, updated by compare-exchange, with steps by `rule`.
+    ///
+    /// # Errors
+    /// Where the rule is out of range (a negative rate, a drop threshold below twice the concurrency, …).
+    pub fn new(dimension: usize, rule: StepRule) -> Result<Self> {
+        Self::with(Params::zeros(dimension), rule, 1, Update::Cas, 1.0)
+    }
+
+    /// The given parameters and update mode, for a number of workers that are expected. The rule's schedule
+    /// runs in epochs of `epoch` iterations.
+    ///
+    /// # Errors
+    /// As [`Hogwild::new`].
+    pub fn with(
+        params: Params<T>,
+        rule: StepRule,
+        workers: usize,
+        update: Update,
+        epoch: f64,
+    ) -> Result<Self> {
+        let core = Core {
+            params,
+            clock: Clock::new(),
+            stepper: rule.stepper(workers)?,
+            update,
+            epoch,
+            workers: AtomicUsize::new(0),
+            steps: CachePadded::new(AtomicF64::new(0.0)),
+        };
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// The shared parameters, to read while workers write.
+    pub fn params(&self) -> &Params<T> {
+        &self.core.params
+    }
+
+    /// Completed updates.
+    pub fn iterations(&self) -> u64 {
+        self.core.clock.iterations()
+    }
+
+    /// A worker, for one thread. Workers may come and go while others run; the concurrency that step rules
+    /// see follows.
+    pub fn worker(&self) -> Worker<T> {
+        // Relaxed: a count that steers step sizes, nothing is published through it.
+        let workers = self.core.workers.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut stepper = self.core.stepper.clone();
+        stepper.set_concurrency(workers);
+        let local = Local { stepper, workers, recorder: Recorder::new(), failed: 0, time: None };
+        Worker { core: Arc::clone(&self.core), local }
+    }
+}
+
+/// What a worker holds between reading parameters and applying its gradient.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a ticket is taken to be applied"]
+pub struct Ticket {
+    clock: clock::Ticket,
+    steps: f64,
+}
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Applied {
+    /// The iteration number, from 0; of an ignored gradient the one that it would have had.
+    pub iteration: u64,
+    /// The delay τ, in iterations.
+    pub delay: u64,
+    /// The step size that the gradient was multiplied with; 0 where it was dropped.
+    pub step: f64,
+}
+
+/// Something to step along: w −= step·direction.
+pub trait Direction<T: Real> {
+    /// Subtracts `step` times the direction from the parameters.
+    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S);
+}
+
+/// A dense gradient, from parameter 0 on.
+impl<T: Real> Direction<T> for [T] {
+    #[inline]
+    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S) {
+        weights.axpy_dense(0, self, -step);
+    }
+}
+
+/// A sparse gradient.
+impl<T: Real> Direction<T> for Row<'_> {
+    #[inline]
+    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S) {
+        weights.axpy(*self, -step);
+    }
+}
+
+/// An objective's gradient, as [`Objective::gradient`] left it.
+pub struct Gradient<'a, T: Real, O: Objective<T>>(pub &'a O, pub &'a O::Gradient);
+
+impl<T: Real, O: Objective<T>> Direction<T> for Gradient<'_, T, O> {
+    #[inline]
+    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S) {
+        self.0.descend(self.1, step, weights);
+    }
+}
+
+/// One thread's access: takes tickets, applies gradients, records delays.
+pub struct Worker<T: Real = f32> {
+    core: Arc<Core<T>>,
+    local: Local,
+}
+
+/// What belongs to one worker alone.
+struct Local {
+    stepper: Stepper,
+    workers: usize,
+    recorder: Recorder,
+    failed: u64,
+    /// The schedule's time where it is given from outside, in epochs.
+    time: Option<f64>,
+}
+
+impl<T: Real> Worker<T> {
+    /// The shared parameters.
+    #[inline]
+    pub fn params(&self) -> &Params<T> {
+        &self.core.params
+    }
+
+    /// Reads the iteration counter. To be called before the parameters are read.
+    #[inline]
+    pub fn begin(&self) -> Ticket {
+        self.core.begin(&self.local)
+    }
+
+    /// Applies a gradient computed from parameters that were read after `ticket` was taken: decides the step
+    /// from the delay, writes, and records the delay.
+    #[inline]
+    pub fn apply<D: Direction<T> + ?Sized>(&mut self, ticket: Ticket, direction: &D) -> Applied {
+        let core = &*self.core;
+        core.iterate(&mut self.local, ticket, |local, _, step| {
+            let size = T::from_f64(step.rate * step.weight);
+            if size != T::ZERO {
+                local.failed += match core.update {
+                    Update::Cas => write(core.params.writer::<Cas>(), direction, size),
+                    Update::Racy => write(core.params.writer::<Racy>(), direction, size),
+                    Update::Locked => write(core.params.locked(), direction, size),
+                };
+            }
+            step.weight
+        })
+    }
+
+    /// Sets the schedule's time, in epochs, instead of counting iterations.
+    pub fn set_time(&mut self, epoch: f64) {
+        self.local.time = Some(epoch);
+    }
+
+    /// The live view of this worker's delays, for another thread.
+    pub fn delays(&self) -> Reader {
+        self.local.recorder.reader()
+    }
+
+    /// Compare-exchange attempts that failed so far, because another worker was faster.
+    pub fn failed_attempts(&self) -> u64 {
+        self.local.failed
+    }
+
+    /// Runs `examples` of the objective as local steps of mini-batches of `batch` on `block`, and publishes
+    /// the difference in one iteration of the clock.
+    pub(crate) fn run_block<O: Objective<T>>(
+        &mut self,
+        objective: &O,
+        gradient: &mut O::Gradient,
+        block: &mut Block<T>,
+        examples: Range<usize>,
+        batch: usize,
+    ) -> Applied {
+        let (core, local) = (&*self.core, &mut self.local);
+        let job = Job { objective, gradient, block, examples, batch };
+        match core.update {
+            Update::Cas => core.run_block::<Cas, O>(local, job),
+            Update::Racy | Update::Locked => core.run_block::<Racy, O>(local, job),
+        }
+    }
+}
+
+/// A block of examples to run: the arguments of [`Worker::run_block`].
+struct Job<'a, T: Real, O: Objective<T>> {
+    objective: &'a O,
+    gradient: &'a mut O::Gradient,
+    block: &'a mut Block<T>,
+    examples: Range<usize>,
+    batch: usize,
+}
+
+impl<T: Real> Core<T> {
+    #[inline]
+    fn begin(&self, local: &Local) -> Ticket {
+        let clock = self.clock.begin();
+        // Relaxed: the budget is a heuristic sum; a missed addend makes one step a little larger.
+        let steps = if local.stepper.needs_spent() { self.steps.load(Ordering::Relaxed) } else { 0.0 };
+        Ticket { clock, steps }
+    }
+
+    /// One iteration of the clock: commit, decide the step, `write` (which returns the weight to record),
+    /// finish, record.
+    #[inline]
+    fn iterate(
+        &self,
+        local: &mut Local,
+        ticket: Ticket,
+        write: impl FnOnce(&mut Local, clock::Commit, Step) -> f64,
+    ) -> Applied {
+        // Relaxed: see `Hogwild::worker`. The line is written only when a worker comes or goes.
+        let workers = self.workers.load(Ordering::Relaxed);
+        if workers != local.workers {
+            local.workers = workers;
+            local.stepper.set_concurrency(workers);
+        }
+        if !local.stepper.counts_ignored() {
+            let delay = self.clock.delay_now(ticket.clock);
+            if !local.stepper.admits(delay) {
+                local.recorder.record(delay, 0.0);
+                return Applied { iteration: self.clock.iterations(), delay, step: 0.0 };
+            }
+        }
+        let in_flight = InFlight { clock: &self.clock, commit: self.clock.commit(ticket.clock) };
+        let commit = in_flight.commit;
+        let epoch = local.time.unwrap_or(commit.iteration as f64 / self.epoch);
+        let budget = local.stepper.needs_spent();
+        let spent = if budget { self.steps.load(Ordering::Relaxed) - ticket.steps } else { 0.0 };
+        let moment = Moment { iteration: commit.iteration, epoch, delay: commit.delay, spent };
+        let step = Step { rate: local.stepper.rate(epoch), weight: local.stepper.weight(&moment) };
+        if budget {
+            self.steps.fetch_add(step.rate * step.weight, Ordering::Relaxed);
+        }
+        let weight = write(local, commit, step);
+        // Before the update counts as done: what a worker does between that and its next read is time in
+        // which no update of its own is in flight, and the mean delay would fall short of n − 1.
+        local.recorder.record(commit.delay, weight);
+        drop(in_flight);
+        Applied { iteration: commit.iteration, delay: commit.delay, step: step.rate * weight }
+    }
+
+    fn run_block<M: Mode, O: Objective<T>>(&self, local: &mut Local, job: Job<'_, T, O>) -> Applied {
+        let Job { objective, gradient, block, examples, batch } = job;
+        let ticket = self.begin(local);
+        let cells = self.params.cells();
+        block.refresh(cells);
+        let epoch = local.time.unwrap_or(self.clock.iterations() as f64 / self.epoch);
+        let rate = local.stepper.rate(epoch);
+        let locked = self.update == Update::Locked;
+        let steps = examples.len().div_ceil(batch) as f64;
+        let mut view = block.view::<M>(cells);
+        for start in examples.clone().step_by(batch) {
+            objective.gradient(start..(start + batch).min(examples.end), &view, gradient);
+            // The shared part of a row is an update of its own.
+            let _guard = locked.then(|| self.params.locked());
+            objective.descend(gradient, T::from_f64(rate), &mut view);
+        }
+        local.failed += view.failed_attempts();
+        self.iterate(local, ticket, |local, commit, step| {
+            let concurrency = local.stepper.concurrency();
+            // The delay-adaptive weight acts coordinate by coordinate; other rules scale the whole.
+            let (publications, scale) = match local.stepper.rule().weight {
+                Weight::DelayAdaptive => (concurrency.max((commit.delay + 1) as f64), 1.0),
+                _ => (concurrency, step.weight),
+            };
+            let _guard = locked.then(|| self.params.locked());
+            let (kept, failed) = block.publish::<M>(cells, rate * steps, publications, scale);
+            local.failed += failed;
+            kept
+        })
+    }
+}
+
+/// A step size γ = rate × weight.
+#[derive(Clone, Copy)]
+struct Step {
+    rate: f64,
+    weight: f64,
+}
+
+/// Counts the update as done even if its writing panics: otherwise every later delay would count it.
+struct InFlight<'a> {
+    clock: &'a Clock,
+    commit: clock::Commit,
+}
+
+impl Drop for InFlight<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.clock.finish(self.commit);
+    }
+}
+
+#[inline]
+fn write<T: Real, M: Mode, D: Direction<T> + ?Sized>(
+    mut writer: Writer<'_, T, M>,
+    direction: &D,
+    step: T,
+) -> u64 {
+    direction.descend(step, &mut writer);
+    writer.failed_attempts()
+}
+
+impl<T: Real> Drop for Worker<T> {
+    fn drop(&mut self) {
+        // Relaxed: counts only.
+        self.core.workers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

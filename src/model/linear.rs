@@ -1,0 +1,271 @@
+//! Linear models on sparse rows: mean loss + l2/2·‖w‖² + l1·‖w‖₁.
+
+use super::loss::Loss;
+use super::objective::{Curvature, Objective};
+use crate::kernel::Rows;
+use crate::real::Real;
+use crate::weights::{Sink, Weights};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A linear model bound to its rows and labels.
+///
+/// The regulariser is applied to the coordinates that a row touches, each scaled by the inverse of the
+/// coordinate's frequency, n/count: in expectation over the rows that is the exact gradient of
+/// l2/2·‖w‖² (and the exact shrinkage of l1·‖w‖₁), at the cost of the touched coordinates only. Loss and
+/// regulariser reach each coordinate in one combined addition. L1 is a proximal step (soft threshold), so
+/// that coordinates become exactly zero.
+pub struct Linear<'d, L> {
+    rows: &'d Rows,
+    labels: &'d [f32],
+    loss: L,
+    l2: f64,
+    l1: f64,
+    counts: Vec<u32>,
+    /// l2·n/count per coordinate; 0 for a bias, which is not regularised.
+    shrink: Vec<f32>,
+    /// l1·n/count per coordinate; empty where l1 = 0.
+    threshold: Vec<f32>,
+    bias: Option<usize>,
+}
+
+impl<'d, L: Loss> Linear<'d, L> {
+    /// A model on `rows` with one label a row; `bias` is the column, if any, that is not regularised.
+    /// O(nonzeros).
+    ///
+    /// # Panics
+    /// If there are not as many labels as rows.
+    pub fn new(rows: &'d Rows, labels: &'d [f32], loss: L, l2: f64, l1: f64, bias: Option<usize>) -> Self {
+        assert_eq!(rows.len(), labels.len(), "one label a row");
+        let mut counts = vec![0u32; rows.features()];
+        for &id in rows.arrays().1 {
+            counts[id as usize] += 1;
+        }
+        let scaled = |penalty: f64| -> Vec<f32> {
+            let n = rows.len() as f64;
+            let of = |(i, &count): (usize, &u32)| match count {
+                0 => 0.0,
+                _ if Some(i) == bias => 0.0,
+                count => (penalty * n / f64::from(count)) as f32,
+            };
+            counts.iter().enumerate().map(of).collect()
+        };
+        let shrink = scaled(l2);
+        let threshold = if l1 > 0.0 { scaled(l1) } else { Vec::new() };
+        Self { rows, labels, loss, l2, l1, counts, shrink, threshold, bias }
+    }
+
+    /// The rows that the model is trained on.
+    pub fn rows(&self) -> &'d Rows {
+        self.rows
+    }
+
+    /// l2/2·‖w‖² + l1·‖w‖₁, the bias left out.
+    fn regulariser<T: Real>(&self, weights: &[T]) -> f64 {
+        let of = |(i, &w): (usize, &T)| {
+            let w = if Some(i) == self.bias { 0.0 } else { w.to_f64() };
+            self.l2 / 2.0 * w * w + self.l1 * w.abs()
+        };
+        weights.iter().enumerate().map(of).sum()
+    }
+}
+
+/// The rows of a mini-batch and dℓ/dz of each: the gradient, not multiplied out.
+pub struct Residuals<T> {
+    examples: Range<usize>,
+    residuals: Vec<T>,
+}
+
+/// Single precision where the parameters are single, else double.
+#[inline]
+fn derivative<T: Real, L: Loss>(loss: L, z: T, y: f32) -> T {
+    if size_of::<T>() == size_of::<f32>() {
+        T::from_f32(loss.derivative_f32(z.to_f64() as f32, y))
+    } else {
+        T::from_f64(loss.derivative(z.to_f64(), f64::from(y)))
+    }
+}
+
+/// The minimiser over u of (u − w)²/2 + t·|u|.
+#[inline]
+fn soft_threshold<T: Real>(w: T, t: T) -> T {
+    if w > t {
+        w - t
+    } else if w < -t {
+        w + t
+    } else {
+        T::ZERO
+    }
+}
+
+impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
+    type Gradient = Residuals<T>;
+
+    fn parameters(&self) -> usize {
+        self.rows.features()
+    }
+
+    fn examples(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn buffer(&self) -> Residuals<T> {
+        Residuals { examples: 0..0, residuals: Vec::new() }
+    }
+
+    #[inline]
+    fn gradient<W: Weights<T> + ?Sized>(&self, examples: Range<usize>, w: &W, out: &mut Residuals<T>) {
+        out.residuals.clear();
+        let of = |r: usize| derivative(self.loss, w.dot(self.rows.row(r)), self.labels[r]);
+        out.residuals.extend(examples.clone().map(of));
+        out.examples = examples;
+    }
+
+    #[inline]
+    fn descend<S: Sink<T> + ?Sized>(&self, gradient: &Residuals<T>, step: T, weights: &mut S) {
+        // A mini-batch averages: each example moves by its share of the step.
+        let step = step / T::from_f64(gradient.examples.len() as f64);
+        for (r, &residual) in gradient.examples.clone().zip(&gradient.residuals) {
+            let (row, a) = (self.rows.row(r), step * residual);
+            if self.threshold.is_empty() {
+                weights.update_row(row, |i, w, v| -(a * v + step * T::from_f32(self.shrink[i]) * w));
+            } else {
+                weights.update_row(row, |i, w, v| {
+                    let moved = w - (a * v + step * T::from_f32(self.shrink[i]) * w);
+                    soft_threshold(moved, step * T::from_f32(self.threshold[i])) - w
+                });
+            }
+        }
+    }
+
+    fn value(&self, weights: &[T]) -> f64 {
+        let loss = |r: usize| {
+            let of = |(i, v): (usize, f32)| weights[i].to_f64() * f64::from(v);
+            let z = self.rows.row(r).iter().map(of).sum::<f64>();
+            self.loss.loss(z, f64::from(self.labels[r]))
+        };
+        // Fixed chunks, summed in order: the same value on any number of threads.
+        let chunks: Vec<f64> = (0..self.rows.len())
+            .into_par_iter()
+            .with_min_len(1)
+            .chunks(4096)
+            .map(|rows| rows.into_iter().map(loss).sum::<f64>())
+            .collect();
+        chunks.iter().sum::<f64>() / self.rows.len() as f64 + self.regulariser(weights)
+    }
+
+    fn nonzeros(&self) -> u64 {
+        self.rows.nonzeros() as u64
+    }
+
+    fn counts(&self) -> Option<&[u32]> {
+        Some(&self.counts)
+    }
+
+    fn curvature(&self) -> Option<Curvature> {
+        let (n, kappa) = (self.rows.len() as f64, self.loss.curvature());
+        let mut coordinates = vec![0f64; self.rows.features()];
+        let (mut example_max, mut example_mean) = (0f64, 0f64);
+        for row in self.rows.iter() {
+            let l1: f64 = row.values().iter().map(|v| f64::from(v.abs())).sum();
+            let squares: f64 = row.values().iter().map(|&v| f64::from(v).powi(2)).sum();
+            example_max = example_max.max(kappa * squares);
+            example_mean += kappa * squares / n;
+            for (i, v) in row.iter() {
+                coordinates[i] += kappa * f64::from(v.abs()) * l1 / n;
+            }
+        }
+        let coordinates = coordinates
+            .into_iter()
+            .enumerate()
+            .map(|(i, g)| (g + if Some(i) == self.bias { 0.0 } else { self.l2 }) as f32)
+            .collect();
+        Some(Curvature {
+            example_max: example_max + self.l2,
+            example_mean: example_mean + self.l2,
+            coordinates,
+            strong_convexity: self.l2,
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::loss::{HingeLoss, HuberLoss, LogisticLoss, SquaredHingeLoss, SquaredLoss};
+    use super::*;
+
+    fn rows() -> Rows {
+        let (ids, values) = (vec![0, 2, 0, 1, 3, 1, 2, 3], vec![1.0, -0.5, 2.0, 0.3, 0.7, -1.5, 1.0, 0.25]);
+        Rows::new(vec![0, 2, 5, 5, 8], ids, values, 4).unwrap()
+    }
+
+    const LABELS: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
+
+    /// The mean of all single-example steps is the full gradient, and that is the derivative of the value.
+    fn check<L: Loss>(loss: L, batch: usize) {
+        let rows = rows();
+        let model = Linear::new(&rows, &LABELS, loss, 0.3, 0.0, Some(3));
+        let w = [0.31f64, -0.72, 0.13, 0.44];
+        let mut mean = [0f64; 4];
+        let mut gradient = Objective::<f64>::buffer(&model);
+        for start in (0..4).step_by(batch) {
+            let mut moved = w;
+            model.gradient(start..start + batch, &w[..], &mut gradient);
+            model.descend(&gradient, 1e-7, &mut moved[..]);
+            for i in 0..4 {
+                mean[i] += (w[i] - moved[i]) / 1e-7 / (4 / batch) as f64;
+            }
+        }
+        for i in 0..4 {
+            let (mut up, mut down) = (w, w);
+            up[i] += 1e-6;
+            down[i] -= 1e-6;
+            let numeric = (model.value(&up) - model.value(&down)) / 2e-6;
+            assert!((numeric - mean[i]).abs() < 1e-5, "{} w[{i}]: {numeric} vs {}", L::KIND, mean[i]);
+        }
+    }
+
+    #[test]
+    fn steps_are_the_gradient_of_the_reported_objective() {
+        for batch in [1, 2, 4] {
+            check(LogisticLoss, batch);
+            check(HingeLoss, batch);
+            check(SquaredHingeLoss, batch);
+            check(SquaredLoss, batch);
+            check(HuberLoss { delta: 0.5 }, batch);
+        }
+    }
+
+    #[test]
+    fn l1_steps_to_exact_zero_and_is_in_the_value() {
+        let rows = rows();
+        let model = Linear::new(&rows, &LABELS, LogisticLoss, 0.0, 10.0, None);
+        let mut w = [1e-3f32, 0.0, -1e-3, 0.0];
+        let mut gradient = Objective::<f32>::buffer(&model);
+        model.gradient(0..1, &w[..], &mut gradient);
+        model.descend(&gradient, 0.1, &mut w[..]);
+        assert_eq!(w, [0.0; 4]);
+        let value: f64 = Objective::<f32>::value(&model, &[1.0, 0.0, 0.0, -2.0]);
+        let without = Linear::new(&rows, &LABELS, LogisticLoss, 0.0, 0.0, None);
+        assert!((value - Objective::<f32>::value(&without, &[1.0, 0.0, 0.0, -2.0]) - 30.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn coordinate_bounds_dominate_the_hessian() {
+        // diag(g) − H must be positive semidefinite: try many directions.
+        let rows = rows();
+        let model = Linear::new(&rows, &LABELS, SquaredLoss, 0.1, 0.0, None);
+        let g = Objective::<f64>::curvature(&model).unwrap().coordinates;
+        for seed in 0..200u32 {
+            let direction: Vec<f64> =
+                (0..4).map(|i| f64::from((seed * 7919 + i * 104_729) % 2001) / 1000.0 - 1.0).collect();
+            let quadratic: f64 = rows
+                .iter()
+                .map(|row| row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum::<f64>().powi(2) / 4.0)
+                .sum::<f64>()
+                + 0.1 * direction.iter().map(|d| d * d).sum::<f64>();
+            let bound: f64 = direction.iter().zip(&g).map(|(d, &g)| d * d * f64::from(g)).sum();
+            assert!(quadratic <= bound + 1e-6);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What the engine trains: a function of the parameters that is a mean over examples.
+
+use crate::error::Result;
+use crate::real::Real;
+use crate::weights::{Sink, Weights};
+use std::ops::Range;
+
+/// An objective f(w) = mean of losses over examples + regulariser, bound to its data.
+///
+/// A step is taken in two phases, because the step size depends on the delay, and the delay is known only
+/// when the gradient is: [`gradient`](Objective::gradient) reads the parameters, then
+/// [`descend`](Objective::descend) changes them. What passes between the two is a buffer that each worker
+/// owns and reuses; it need not be the gradient's vector (for a linear model it is the rows and their
+/// residuals).
+///
+/// Workers call both from many threads at once, on parameters that others are changing; the objective itself
+/// is not changed. An objective knows neither threads nor clocks.
+///
+/// # Example
+/// Mean squared distance to some points: the minimiser is their mean.
+/// ```
+/// use asyncsgd::{Objective, Sink, Trainer, Weights, step};
+/// use std::ops::Range;
+///
+/// struct Centre(Vec<[f32; 2]>);
+///
+/// impl Objective for Centre {
+///     type Gradient = [f32; 2];
+///
+///     fn parameters(&self) -> usize {
+///         2
+///     }
+///     fn examples(&self) -> usize {
+///         self.0.len()
+///     }
+///     fn buffer(&self) -> [f32; 2] {
+///         [0.0; 2]
+///     }
+///     fn gradient<W: Weights<f32> + ?Sized>(&self, examples: Range<usize>, w: &W, g: &mut [f32; 2]) {
+///         let n = examples.len() as f32;
+///         *g = [0.0; 2];
+///         for point in &self.0[examples] {
+///             g[0] += (w.get(0) - point[0]) / n;
+///             g[1] += (w.get(1) - point[1]) / n;
+///         }
+///     }
+///     fn descend<S: Sink<f32> + ?Sized>(&self, g: &[f32; 2], step: f32, w: &mut S) {
+///         w.axpy_dense(0, g, -step);
+///     }
+///     fn value(&self, w: &[f32]) -> f64 {
+///         let distance = |p: &[f32; 2]| ((w[0] - p[0]).powi(2) + (w[1] - p[1]).powi(2)) as f64 / 2.0;
+///         self.0.iter().map(distance).sum::<f64>() / self.0.len() as f64
+///     }
+/// }
+///
+/// let points = Centre(vec![[1.0, 2.0], [3.0, 6.0]]);
+/// let run = Trainer::new(points).workers(2).step(step::delay_adaptive(0.1)).epochs(500).minimize()?;
+/// assert!((run.weights[0] - 2.0).abs() < 0.2 && (run.weights[1] - 4.0).abs() < 0.4);
+/// # Ok::<(), asyncsgd::Error>(())
+/// ```
+pub trait Objective<T: Real = f32>: Sync {
+    /// What [`gradient`](Objective::gradient) leaves for [`descend`](Objective::descend).
+    type Gradient: Send;
+
+    /// The number of parameters d.
+    fn parameters(&self) -> usize;
+
+    /// The number of examples n.
+    fn examples(&self) -> usize;
+
+    /// A buffer for one worker. The only place where a worker allocates for an objective.
+    fn buffer(&self) -> Self::Gradient;
+
+    /// Computes the mean gradient of a range of examples, which is not empty, into `gradient`. Without
+    /// allocation, locks or system calls: this is the hot loop.
+    fn gradient<W: Weights<T> + ?Sized>(
+        &self,
+        examples: Range<usize>,
+        weights: &W,
+        gradient: &mut Self::Gradient,
+    );
+
+    /// Moves the parameters against the gradient: w −= step·gradient.
+    fn descend<S: Sink<T> + ?Sized>(&self, gradient: &Self::Gradient, step: T, weights: &mut S);
+
+    /// f(w), the regulariser included, with sums in `f64`. Not part of training time; may use rayon.
+    fn value(&self, weights: &[T]) -> f64;
+
+    /// The parameters that training starts from, a function of the seed; zero unless overridden.
+    fn initial(&self, seed: u64) -> Vec<T> {
+        let _ = seed;
+        vec![T::ZERO; self.parameters()]
+    }
+
+    /// Data values that a gradient over all examples touches (for throughput in nonzeros per second);
+    /// the number of examples unless overridden.
+    fn nonzeros(&self) -> u64 {
+        self.examples() as u64
+    }
+
+    /// How the objective bends, for choosing the rate and for blocks; `None` where it is not known.
+    fn curvature(&self) -> Option<Curvature> {
+        None
+    }
+
+    /// How many examples touch each parameter, when the parameters are ordered so that the counts fall:
+    /// the hot ones are then a prefix. `None` for dense objectives, where all are touched by each example.
+    fn counts(&self) -> Option<&[u32]> {
+        None
+    }
+}
+
+/// Bounds on second derivatives, from one pass over the data.
+#[derive(Debug, Clone)]
+pub struct Curvature {
+    /// The largest smoothness constant of one example's loss: bound on loss″ × largest squared row norm.
+    pub example_max: f64,
+    /// The mean smoothness constant over the examples.
+    pub example_mean: f64,
+    /// For each coordinate a bound on the curvature of the mean loss that includes the coupling to the
+    /// others: the Gershgorin row sum κ·mean_s |x_si|·‖x_s‖₁, κ the bound on loss″. diag(g) − H is
+    /// diagonally dominant, hence positive semidefinite.
+    pub coordinates: Vec<f32>,
+    /// Strong convexity from the regulariser; 0 where there is none.
+    pub strong_convexity: f64,
+}
+
+/// What to train, before it has met its data: `Logistic::l2(1e-5)`.
+pub trait Model<T: Real = f32> {
+    /// The data that the model is trained on.
+    type Data: ?Sized;
+    /// The model on that data.
+    type Objective<'d>: Objective<T>
+    where
+        Self::Data: 'd;
+
+    /// The objective on `data`. O(data).
+    ///
+    /// # Errors
+    /// Where data and model do not fit: for example labels with more than two values for a classifier.
+    fn bind<'d>(&self, data: &'d Self::Data) -> Result<Self::Objective<'d>>;
+}

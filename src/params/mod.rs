@@ -1,0 +1,168 @@
+//! The shared parameters: an aligned array of atomic floats.
+#![doc = include_str!("ORDERING.md")]
+
+mod block;
+mod mode;
+
+pub(crate) use block::Block;
+pub use block::publication_weight;
+pub use mode::{Cas, Mode, Racy, Update};
+
+use crate::kernel::{Row, sparse};
+use crate::real::{Cell, Real};
+use crate::sync::{Mutex, MutexGuard};
+use crate::weights::{Sink, Weights};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Shared parameters: d atomic floats, the first on a 128-byte boundary (a pair of cache lines, which the
+/// adjacent-line prefetcher moves together).
+///
+/// Reading is a relaxed load of 4 or 8 bytes, as cheap as a plain one. Writing goes through
+/// [`Params::writer`] or [`Params::locked`].
+pub struct Params<T: Real = f32> {
+    cells: Box<[T::Atomic]>,
+    start: usize,
+    len: usize,
+    lock: Mutex<()>,
+}
+
+impl<T: Real> Params<T> {
+    /// `dimension` parameters, all zero. O(d).
+    pub fn zeros(dimension: usize) -> Self {
+        Self::from_fn(dimension, |_| T::ZERO)
+    }
+
+    /// A copy of `values`. O(d).
+    pub fn from_slice(values: &[T]) -> Self {
+        Self::from_fn(values.len(), |i| values[i])
+    }
+
+    fn from_fn(len: usize, value: impl Fn(usize) -> T) -> Self {
+        const ALIGN: usize = 128;
+        // Whole cells of slack before the first parameter: aligned without an unsafe allocation.
+        let slack = ALIGN / size_of::<T>();
+        let cells: Box<[T::Atomic]> = (0..len + slack).map(|_| T::Atomic::new(T::ZERO)).collect();
+        let address = cells.as_ptr() as usize;
+        let start = (address.next_multiple_of(ALIGN) - address) / size_of::<T>();
+        let params = Self { cells, start, len, lock: Mutex::new(()) };
+        for (i, cell) in params.cells().iter().enumerate() {
+            cell.set(value(i));
+        }
+        params
+    }
+
+    /// The cells in order.
+    #[inline]
+    pub(crate) fn cells(&self) -> &[T::Atomic] {
+        &self.cells[self.start..self.start + self.len]
+    }
+
+    /// A view that writes in mode `M`, and counts the attempts that failed.
+    #[inline]
+    pub fn writer<M: Mode>(&self) -> Writer<'_, T, M> {
+        Writer { cells: self.cells(), failed: 0, _guard: None, mode: PhantomData }
+    }
+
+    /// The only writer in mode [`Update::Locked`], until it is dropped. Blocks while there is another.
+    pub fn locked(&self) -> Writer<'_, T, Racy> {
+        // A panic under the lock leaves parameters that are no worse than those of any partial update.
+        let guard = self.lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Writer { cells: self.cells(), failed: 0, _guard: Some(guard), mode: PhantomData }
+    }
+
+    /// All parameters now. Workers may be writing: each value is one that the parameter had during the copy,
+    /// but not all at the same instant. O(d).
+    pub fn snapshot(&self) -> Vec<T> {
+        self.cells().iter().map(Cell::get).collect()
+    }
+
+    /// Overwrites all parameters.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn store(&self, values: &[T]) {
+        assert_eq!(self.len, values.len(), "as many values as parameters");
+        for (cell, &value) in self.cells().iter().zip(values) {
+            cell.set(value);
+        }
+    }
+}
+
+impl<T: Real> fmt::Debug for Params<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Params<{}>({})", T::NAME, self.len)
+    }
+}
+
+impl<T: Real> Weights<T> for Params<T> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn get(&self, i: usize) -> T {
+        self.cells()[i].get()
+    }
+
+    #[inline]
+    fn dot(&self, row: Row<'_>) -> T {
+        sparse::dot(self.cells(), row, Cell::get)
+    }
+
+    #[inline]
+    fn dot_dense(&self, start: usize, x: &[T]) -> T {
+        let cells = &self.cells()[start..start + x.len()];
+        cells.iter().zip(x).map(|(cell, &x)| cell.get() * x).sum()
+    }
+
+    #[inline]
+    fn copy_out(&self, start: usize, out: &mut [T]) {
+        let cells = &self.cells()[start..start + out.len()];
+        for (out, cell) in out.iter_mut().zip(cells) {
+            *out = cell.get();
+        }
+    }
+}
+
+/// Shared parameters as a worker writes them, in mode `M`.
+pub struct Writer<'a, T: Real, M> {
+    cells: &'a [T::Atomic],
+    failed: u64,
+    _guard: Option<MutexGuard<'a, ()>>,
+    mode: PhantomData<M>,
+}
+
+impl<T: Real, M> Writer<'_, T, M> {
+    /// Compare-exchange attempts that failed so far, because another worker was faster.
+    pub fn failed_attempts(&self) -> u64 {
+        self.failed
+    }
+}
+
+impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
+    #[inline]
+    fn update(&mut self, i: usize, change: impl Fn(T) -> T) {
+        self.failed += M::add(&self.cells[i], change);
+    }
+
+    #[inline]
+    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T) {
+        let mut failed = 0;
+        sparse::for_each(self.cells, row, |cell, i, v| {
+            let v = T::from_f32(v);
+            failed += M::add(cell, |w| change(i, w, v));
+        });
+        self.failed += failed;
+    }
+
+    #[inline]
+    fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
+        let mut failed = 0;
+        for (cell, &x) in self.cells[start..start + x.len()].iter().zip(x) {
+            failed += M::add(cell, |_| a * x);
+        }
+        self.failed += failed;
+    }
+}

@@ -1,0 +1,77 @@
+//! The update modes: how one addition reaches a shared float.
+
+use crate::real::{Cell, Real};
+use std::fmt;
+use std::str::FromStr;
+
+/// How updates reach the shared parameters. `params/ORDERING.md` tells what each promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Update {
+    /// A compare-exchange loop per coordinate: no update is ever lost.
+    #[default]
+    Cas,
+    /// A relaxed load and a relaxed store per coordinate, as in the original Hogwild!: an update that
+    /// another worker makes between the two is lost.
+    Racy,
+    /// A mutex round each update: the baseline that the others are compared with.
+    Locked,
+}
+
+impl Update {
+    /// All modes, in the order in which the help lists them.
+    pub const ALL: [Update; 3] = [Update::Cas, Update::Racy, Update::Locked];
+}
+
+impl fmt::Display for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Update::Cas => "cas",
+            Update::Racy => "racy",
+            Update::Locked => "locked",
+        })
+    }
+}
+
+impl FromStr for Update {
+    type Err = crate::Error;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Update::ALL
+            .into_iter()
+            .find(|mode| mode.to_string() == s)
+            .ok_or_else(|| crate::Error::usage(format!("update mode '{s}': expected cas, racy or locked")))
+    }
+}
+
+/// A way of adding to a shared float, resolved at compile time.
+pub trait Mode {
+    /// cell += change(cell); returns how many attempts failed because others were faster.
+    fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64;
+}
+
+/// [`Update::Cas`].
+pub struct Cas;
+
+/// [`Update::Racy`]; also [`Update::Locked`] while it holds the mutex.
+pub struct Racy;
+
+impl Mode for Cas {
+    #[inline(always)]
+    fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64 {
+        let (mut old, mut failed) = (cell.get(), 0);
+        while let Err(now) = cell.compare_exchange(old, old + change(old)) {
+            old = now;
+            failed += 1;
+        }
+        failed
+    }
+}
+
+impl Mode for Racy {
+    #[inline(always)]
+    fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64 {
+        let old = cell.get();
+        cell.set(old + change(old));
+        0
+    }
+}
