@@ -16,7 +16,7 @@ mod topology;
 mod weights;
 
 pub use clock::{Clock, Commit, mean_delay};
-pub use data::{Dataset, Loader};
+pub use data::{Dataset, Loader, Problem, Synthetic};
 pub use engine::{BlockSize, Event, Plan, Point, Progress, Run, Stop, Trainer, WorkerReport};
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};

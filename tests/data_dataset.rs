@@ -104,6 +104,8 @@ fn a_test_set_follows_its_training_set() {
     let width = Loader::bytes("test", wide).dimension().unwrap();
     let train = Loader::bytes("train", TEXT).features(width).load().unwrap();
     assert_eq!((train.features(), train.feature_order()), (9, &[3, 2, 0, 1, 4, 5, 6, 7, 8][..]));
+    assert!(matches!(Loader::bytes("test", wide).like(&train).features(9).load(), Err(Error::Usage(_))));
+    assert!(matches!(Loader::bytes("text", TEXT).features(1 << 32).load(), Err(Error::Usage(_))));
     assert_eq!(Loader::bytes("test", wide).like(&train).load().unwrap().row(1).ids(), [2, 8]);
 }
 

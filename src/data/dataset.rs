@@ -313,6 +313,13 @@ impl Dataset {
         positions
     }
 
+    /// The data under another name, and with features that count from 1 when written.
+    pub(super) fn counted_from_one(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self.numbering = Arc::new(Numbering { one_based: true, ..(*self.numbering).clone() });
+        self
+    }
+
     /// The rows at these positions.
     fn pick(&self, positions: &[u32]) -> Placed {
         let Ok(placed) = layout::place(self, positions);
@@ -339,6 +346,11 @@ impl Source for Dataset {
 
     fn bound(&self, position: usize) -> usize {
         self.row(position).len()
+    }
+
+    fn touch(&self, position: usize) -> u32 {
+        let row = self.row(position);
+        row.ids().first().copied().unwrap_or(0) ^ row.values().first().map_or(0, |v| v.to_bits())
     }
 
     fn read(&self, position: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Infallible> {

@@ -2,8 +2,8 @@
 //!
 //! What is accepted, and what is not:
 //! - The label is a finite number. A row without one is an error.
-//! - Indices start at 1 (at 0 if the loader is told so) and end at 2³² − 2; they may come in any order, but
-//!   each at most once in a row. Index 0 in one-based text is an error.
+//! - Indices start at 1 (at 0 if the loader is told so) and end at 2³² − 2, or at the loader's limit; they
+//!   may come in any order, but each at most once in a row. Index 0 in one-based text is an error.
 //! - Values are finite f32 numbers; NaN, infinities and values beyond ±3.4e38 are errors. An explicit zero
 //!   counts for the number of features and is not stored; neither is a value so small that f32 rounds it
 //!   to zero.
@@ -15,13 +15,14 @@
 //! [`Source::read`] parses single rows straight to where they belong. Faults carry byte offsets, which
 //! become lines and columns only when there is one to tell, so lines are right however the text is cut.
 
+use super::digits;
 use super::layout::{Read, Source};
 use crate::error::Error;
 use rayon::prelude::*;
 use std::io::BufRead;
 
 /// The largest index that a feature may have in the text.
-const MAX_INDEX: u64 = u32::MAX as u64 - 1;
+pub(super) const MAX_INDEX: u64 = u32::MAX as u64 - 1;
 
 /// Text that is cut into rows.
 pub(super) struct Text<'a> {
@@ -30,8 +31,15 @@ pub(super) struct Text<'a> {
     lines: Vec<(u64, u32)>,
     /// The index of the first feature: 0 or 1.
     first: u64,
-    /// The number of features that rows must keep within, if there is a limit.
-    limit: Option<usize>,
+    limit: Limit,
+}
+
+/// The features that rows must keep within.
+pub(super) struct Limit {
+    /// Every id is below it.
+    pub features: usize,
+    /// Why, for the message.
+    pub reason: &'static str,
 }
 
 /// What is wrong with a text, and at which byte.
@@ -58,7 +66,7 @@ impl Fault {
 
 impl<'a> Text<'a> {
     /// Finds the rows of a text. O(bytes), in parallel.
-    pub fn index(bytes: &'a [u8], zero_based: bool, limit: Option<usize>) -> Self {
+    pub fn index(bytes: &'a [u8], zero_based: bool, limit: Limit) -> Self {
         let tasks = 8 * rayon::current_num_threads();
         let size = bytes.len().div_ceil(tasks).max(1 << 16);
         let found: Vec<Vec<(u64, u32)>> = chunks(bytes, size).into_par_iter().map(lines).collect();
@@ -95,6 +103,10 @@ impl Source for Text<'_> {
         self.lines[row].1 as usize
     }
 
+    fn touch(&self, row: usize) -> u32 {
+        u32::from(self.bytes[self.lines[row].0 as usize])
+    }
+
     fn read(&self, row: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Fault> {
         let start = self.lines[row].0 as usize;
         let mut cursor = Cursor { text: self.bytes, at: start };
@@ -108,14 +120,10 @@ impl Source for Text<'_> {
             let Some(id) = index.checked_sub(self.first) else {
                 return Err(Fault::new(at, "index 0", "indices from 1 (or --zero-based)"));
             };
-            if index > MAX_INDEX {
+            if index > MAX_INDEX || id >= self.limit.features as u64 {
+                let most = (self.limit.features as u64 + self.first).saturating_sub(1).min(MAX_INDEX);
                 let found = format!("index {}", cursor.digits(at));
-                return Err(Fault::new(at, found, format!("at most {MAX_INDEX}")));
-            }
-            if self.limit.is_some_and(|limit| id >= limit as u64) {
-                let most = (self.limit.unwrap_or_default() as u64 + self.first).saturating_sub(1);
-                let expected = format!("at most {most}, as in the training data");
-                return Err(Fault::new(at, format!("index {index}"), expected));
+                return Err(Fault::new(at, found, format!("at most {most}{}", self.limit.reason)));
             }
             let value = cursor.number(at, "value")?;
             increasing &= id >= end;
@@ -205,9 +213,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// `digits:`, passed over; `None` if something else stands here. Saturates above [`MAX_INDEX`].
-    #[inline]
+    #[inline(always)]
     fn index(&mut self) -> Option<u64> {
         let from = self.at;
+        if let Some((count @ 1..8, index)) = digits::leading(&self.text[from..])
+            && self.text[from + count] == b':'
+        {
+            self.at += count + 1;
+            return Some(index);
+        }
         let mut index = 0;
         while let digit @ b'0'..=b'9' = self.peek() {
             index = (index * 10 + u64::from(digit - b'0')).min(MAX_INDEX + 1);
@@ -219,9 +233,20 @@ impl<'a> Cursor<'a> {
     }
 
     /// The number here, a whole token's rest; `from` is where the token starts.
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, from: usize, what: &str) -> Result<f32, Fault> {
-        let rest = &self.text[self.at.min(self.text.len())..];
+        let rest = &self.text[self.at..];
+        if let Some((number, length)) = digits::short(rest) {
+            self.at += length;
+            return Ok(number);
+        }
+        self.any_number(from, what)
+    }
+
+    /// As [`Cursor::number`], for every form that a number may have.
+    #[cold]
+    fn any_number(&mut self, from: usize, what: &str) -> Result<f32, Fault> {
+        let rest = &self.text[self.at..];
         let sign = usize::from(rest.first() == Some(&b'+') && rest.get(1) != Some(&b'-'));
         match fast_float2::parse_partial::<f32, _>(&rest[sign..]) {
             Ok((number, length)) => {
@@ -270,8 +295,9 @@ impl<'a> Cursor<'a> {
     fn odd(&mut self, from: usize, expected: &str) -> Fault {
         self.at = from;
         let token = self.token();
-        match token.iter().position(|&b| b < b' ' || b == 0x7f || b >= 0x80) {
-            Some(at) if std::str::from_utf8(token).is_err() || token[at] < b' ' => {
+        let valid = std::str::from_utf8(token).map_or_else(|e| e.valid_up_to(), str::len);
+        match token.iter().position(u8::is_ascii_control).unwrap_or(valid) {
+            at if at < token.len() => {
                 let found = format!("byte 0x{:02x}", token[at]);
                 Fault::new(from + at, found, "LIBSVM text (label index:value …)")
             }
@@ -285,11 +311,11 @@ fn show(token: &[u8]) -> String {
     format!("`{}`", show_plain(token))
 }
 
-/// A token for a message, cut to a few characters.
+/// A token for a message, cut to a few characters, of which all can be seen.
 fn show_plain(token: &[u8]) -> String {
     let text = String::from_utf8_lossy(token);
     match text.char_indices().nth(32) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.into_owned(),
+        Some((cut, _)) => format!("{}…", text[..cut].escape_debug()),
+        None => text.escape_debug().to_string(),
     }
 }

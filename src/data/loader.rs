@@ -2,13 +2,16 @@
 
 use super::dataset::{Dataset, Numbering};
 use super::layout;
-use super::libsvm::Text;
+use super::libsvm::{Limit, MAX_INDEX, Text};
 use super::source::Input;
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
 use crate::sync::Arc;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
+
+/// More features than this must be asked for: a wild index would take all memory.
+const FEATURES: usize = 1 << 28;
 
 /// Reads a data set in LIBSVM text: plain, or compressed by gzip, bzip2, xz or zstd, which is recognised
 /// by the content.
@@ -18,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// anything compressed is unpacked in memory). All cores of rayon's pool take part.
 ///
 /// The format, with what is an error: `label index:value … # comment`; a finite label; indices from 1 (see
-/// [`Loader::zero_based`]) up to 2³² − 2, in any order, each once in a row; finite f32 values, of which
+/// [`Loader::zero_based`]) up to 2²⁸ (see [`Loader::features`]), in any order, each once in a row; finite f32 values, of which
 /// zeros are not stored; blank lines and comments are skipped; `qid:N` after the label is read over.
 ///
 /// ```no_run
@@ -66,7 +69,8 @@ impl Loader {
     }
 
     /// At least so many features, even where the largest index says fewer: for a training set that has to
-    /// cover a test set. See [`Loader::dimension`].
+    /// cover a test set, see [`Loader::dimension`]. Indices above 2²⁸ are an error unless so many features
+    /// are asked for here, at most 2³² − 2: weights and counts take 16 bytes for each feature.
     pub fn features(self, at_least: usize) -> Self {
         Self { features: at_least, ..self }
     }
@@ -77,13 +81,13 @@ impl Loader {
         Self { like: Some((train.numbering.clone(), train.features())), ..self }
     }
 
-    /// The number of features that the source needs, its largest index; rows are checked as when loading,
+    /// The number of features that the source needs (or [`Loader::features`] if that is more); rows are checked as when loading,
     /// and nothing is kept.
     ///
     /// # Errors
     /// As [`Loader::load`].
     pub fn dimension(self) -> Result<usize> {
-        Ok(Self { features: 0, like: None, ..self }.load()?.features())
+        Ok(Self { like: None, ..self }.load()?.features())
     }
 
     /// Reads everything. O(bytes + nonzeros · log(row length) + features · log(features)).
@@ -95,7 +99,24 @@ impl Loader {
         let name = self.input.name();
         let first_is_zero = self.like.as_ref().is_some_and(|(numbering, _)| !numbering.one_based);
         let zero_based = self.zero_based.unwrap_or(first_is_zero);
-        let limit = self.like.as_ref().map(|&(_, features)| features);
+        let limit = match &self.like {
+            Some(_) if self.features > 0 => {
+                return Err(Error::usage(
+                    "a test set has the features of its training set, not a number of them",
+                ));
+            }
+            _ if self.features as u64 > MAX_INDEX => {
+                return Err(Error::usage(format!(
+                    "{} features, expected at most {MAX_INDEX}",
+                    self.features
+                )));
+            }
+            &Some((_, features)) => Limit { features, reason: ", as in the training data" },
+            None => Limit {
+                features: self.features.max(FEATURES),
+                reason: " (unless more features are asked for)",
+            },
+        };
 
         let bytes = self.input.read()?;
         let (hash, text) = rayon::join(|| xxh3_128(&bytes), || Text::index(&bytes, zero_based, limit));

@@ -1,13 +1,17 @@
 //! Data: reading, laying out, splitting, writing and generating it.
 
 mod dataset;
+mod digits;
 mod flights;
+mod generate;
 mod intercept;
 mod layout;
 mod libsvm;
 mod loader;
 mod map;
 mod source;
+mod write;
 
 pub use dataset::Dataset;
+pub use generate::{Problem, Synthetic};
 pub use loader::Loader;
