@@ -182,3 +182,21 @@ fn names_follow_their_features() {
 
 const ORDER_0: [u32; 10] = [1, 4, 5, 8, 6, 7, 0, 2, 9, 3];
 const ORDER_42: [u32; 10] = [5, 3, 1, 0, 9, 6, 4, 7, 2, 8];
+
+#[test]
+fn an_intercept_is_followed_and_not_written() {
+    // Feature 4 is constant too, so that laying out may put it before the intercept.
+    let train = load("1 1:0.5 4:2\n2 4:1 3:-1\n").with_intercept().laid_out(1);
+    assert_eq!(train.feature_order(), [3, 4, 0, 2, 1]);
+    let test = Loader::bytes("test", "2 4:1\n1 1:7 2:8\n").like(&train).load().unwrap();
+    assert_eq!((test.features(), test.intercept()), (5, train.intercept()));
+    assert_eq!((test.row(0).ids(), test.row(0).values()), (&[0, 1][..], &[1.0, 1.0][..]));
+    assert_eq!(test.row(1).ids(), [1, 2, 4]);
+    assert_eq!(
+        line(Loader::bytes("test", "1 5:1\n").like(&train).load()),
+        "test:1:3: found index 5, expected at most 4, as in the training data"
+    );
+    let mut text = Vec::new();
+    test.write_libsvm(&mut text).unwrap();
+    assert_eq!(text, b"2 4:1\n1 1:7 2:8\n");
+}

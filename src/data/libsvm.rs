@@ -32,6 +32,8 @@ pub(super) struct Text<'a> {
     /// The index of the first feature: 0 or 1.
     first: u64,
     limit: Limit,
+    /// The id of a feature that is 1 in every row, without being in the text.
+    constant: Option<u32>,
 }
 
 /// The features that rows must keep within.
@@ -65,12 +67,13 @@ impl Fault {
 }
 
 impl<'a> Text<'a> {
-    /// Finds the rows of a text. O(bytes), in parallel.
-    pub fn index(bytes: &'a [u8], zero_based: bool, limit: Limit) -> Self {
+    /// Finds the rows of a text; each gets the `constant` feature besides, if there is one. O(bytes), in
+    /// parallel.
+    pub fn index(bytes: &'a [u8], zero_based: bool, limit: Limit, constant: Option<u32>) -> Self {
         let tasks = 8 * rayon::current_num_threads();
         let size = bytes.len().div_ceil(tasks).max(1 << 16);
         let found: Vec<Vec<(u64, u32)>> = chunks(bytes, size).into_par_iter().map(lines).collect();
-        Self { bytes, lines: found.concat(), first: u64::from(!zero_based), limit }
+        Self { bytes, lines: found.concat(), first: u64::from(!zero_based), limit, constant }
     }
 
     /// The number of rows.
@@ -100,7 +103,7 @@ impl Source for Text<'_> {
     type Fault = Fault;
 
     fn bound(&self, row: usize) -> usize {
-        self.lines[row].1 as usize
+        self.lines[row].1 as usize + usize::from(self.constant.is_some())
     }
 
     fn touch(&self, row: usize) -> u32 {
@@ -136,6 +139,10 @@ impl Source for Text<'_> {
         }
         if !increasing && let Some((index, at)) = self.repeated(start) {
             return Err(Fault::new(at, format!("index {index} again"), "each index once in a row"));
+        }
+        if let Some(id) = self.constant {
+            (ids[len], values[len]) = (id, 1.0);
+            len += 1;
         }
         Ok(Read { len, label, end: end as usize })
     }

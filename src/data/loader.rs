@@ -37,7 +37,7 @@ pub struct Loader {
     seed: u64,
     zero_based: Option<bool>,
     features: usize,
-    like: Option<(Arc<Numbering>, usize)>,
+    like: Option<Arc<Numbering>>,
 }
 
 impl Loader {
@@ -76,9 +76,9 @@ impl Loader {
     }
 
     /// Reads a test set for `train`: with its numbering of the features, rows in the order of the file,
-    /// and an error where a feature is not among those of `train`.
+    /// and an error where a feature is not among those of `train`. If `train` has an intercept, so has this.
     pub fn like(self, train: &Dataset) -> Self {
-        Self { like: Some((train.numbering.clone(), train.features())), ..self }
+        Self { like: Some(train.numbering.clone()), ..self }
     }
 
     /// The number of features that the source needs (or [`Loader::features`] if that is more); rows are checked as when loading,
@@ -97,7 +97,7 @@ impl Loader {
     /// say what it should, is empty, or is compressed and damaged.
     pub fn load(self) -> Result<Dataset> {
         let name = self.input.name();
-        let first_is_zero = self.like.as_ref().is_some_and(|(numbering, _)| !numbering.one_based);
+        let first_is_zero = self.like.as_ref().is_some_and(|numbering| !numbering.one_based);
         let zero_based = self.zero_based.unwrap_or(first_is_zero);
         let limit = match &self.like {
             Some(_) if self.features > 0 => {
@@ -111,15 +111,22 @@ impl Loader {
                     self.features
                 )));
             }
-            &Some((_, features)) => Limit { features, reason: ", as in the training data" },
+            Some(numbering) => Limit {
+                features: numbering.ids.len() - usize::from(numbering.intercept),
+                reason: ", as in the training data",
+            },
             None => Limit {
                 features: self.features.max(FEATURES),
                 reason: " (unless more features are asked for)",
             },
         };
 
+        let like = self.like.as_ref().filter(|numbering| numbering.intercept);
+        let intercept = like.map(|numbering| numbering.ids.len() as u32 - 1);
+
         let bytes = self.input.read()?;
-        let (hash, text) = rayon::join(|| xxh3_128(&bytes), || Text::index(&bytes, zero_based, limit));
+        let index = || Text::index(&bytes, zero_based, limit, intercept);
+        let (hash, text) = rayon::join(|| xxh3_128(&bytes), index);
         let rows = text.len();
         if rows == 0 {
             let found = if bytes.is_empty() { "an empty file" } else { "no row" };
@@ -137,7 +144,7 @@ impl Loader {
         drop(bytes);
 
         let numbering = match self.like {
-            Some((numbering, _)) => numbering,
+            Some(numbering) => numbering,
             None => {
                 let features = placed.end.max(self.features);
                 let ids = layout::by_frequency(&layout::counts(&placed.ids, features));

@@ -7,7 +7,7 @@ use std::io;
 
 impl Dataset {
     /// Writes the data as LIBSVM text the way the source had it: its order of the rows, its ids (counted
-    /// from 1 if the source did), its labels. What is read back is the same data; only features beyond the
+    /// from 1 if the source did), its labels, no intercept. What is read back is the same data; only features beyond the
     /// last one that has a value are not told by the text. O(nonzeros), formatted in parallel.
     ///
     /// # Errors
@@ -24,13 +24,14 @@ impl Dataset {
     /// The lines of the rows at these positions.
     fn text(&self, positions: &[u32]) -> String {
         let first = u64::from(self.one_based());
+        let intercept = self.intercept();
         let mut text = String::new();
         let mut features = Vec::new();
         for &p in positions {
             let row = self.row(p as usize);
-            let ids = row.ids().iter().map(|&rank| self.feature_order()[rank as usize]);
+            let told = row.iter().filter(|&(rank, _)| Some(rank) != intercept);
             features.clear();
-            features.extend(ids.zip(row.values().iter().copied()));
+            features.extend(told.map(|(rank, value)| (self.feature_order()[rank], value)));
             features.sort_unstable_by_key(|&(id, _)| id);
             // Writing to a string cannot fail.
             let _ = number(&mut text, self.source_label(p as usize));
