@@ -83,11 +83,13 @@ fn original_labels_are_written() {
     assert_eq!(written(&read(text).binary().unwrap()), text);
 }
 
-/// A text of `rows` rows in which every line has a different length.
+/// A text of `rows` rows of many lengths, with zeros and comments.
 fn long_text(rows: usize) -> String {
     let row = |i: usize| -> String {
-        let features = (1..=i * 7 % 23).map(|k| format!(" {}:{}", k * 31 + i % 29, (k * i) as f32 / 64.0));
-        format!("{}{}\n", i % 5, features.collect::<String>())
+        let features =
+            (1..=i * 7 % 23).map(|k| format!(" {}:{}", k * 31 + i % 29, (k * i % 640) as f32 / 64.0));
+        let comment = if i.is_multiple_of(3) { " # not: 1:1" } else { "" };
+        format!("{}{}{comment}\n", i % 5, features.collect::<String>())
     };
     (0..rows).map(row).collect()
 }

@@ -3,8 +3,17 @@
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// 10^k for the digits that may follow the point, exact in f64.
-const POWERS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
+/// 10^k for the digits that may follow the point, and the same exactly in f64.
+const POWERS: [(u64, f64); 9] = {
+    let mut powers = [(1, 1.0); 9];
+    let mut k = 1;
+    while k < 9 {
+        let power = powers[k - 1].0 * 10;
+        powers[k] = (power, power as f64);
+        k += 1;
+    }
+    powers
+};
 
 /// The number of leading digits of `text`, at most 8, and their value; `None` with less than 8 bytes left.
 #[inline(always)]
@@ -38,7 +47,7 @@ pub(super) fn short(text: &[u8]) -> Option<(f32, usize)> {
         length += 1;
         let (count, fraction) = leading(&text[length..])?;
         (places, length) = (count, length + count);
-        mantissa = mantissa * POWERS[places] as u64 + fraction;
+        mantissa = mantissa * POWERS[places].0 + fraction;
     }
     let ends = matches!(text[length], b' ' | b'\n' | b'\r' | b'\t');
     if whole == 0 || whole > 7 || !ends {
@@ -46,7 +55,7 @@ pub(super) fn short(text: &[u8]) -> Option<(f32, usize)> {
     }
     // Both are exact in f64, so the quotient is rounded once (Clinger 1990). Rounding it again to f32 can
     // go wrong only from the very middle between two f32.
-    let quotient = mantissa as i64 as f64 / POWERS[places];
+    let quotient = mantissa as i64 as f64 / POWERS[places].1;
     if quotient.to_bits() & 0x1fff_ffff == 0x1000_0000 {
         return None;
     }

@@ -107,7 +107,10 @@ impl Source for Text<'_> {
     }
 
     fn touch(&self, row: usize) -> u32 {
-        u32::from(self.bytes[self.lines[row].0 as usize])
+        let start = self.lines[row].0 as usize;
+        // The first two cache lines: the processor itself sees the sequence after that.
+        let second = self.bytes.get(start + 64).copied().unwrap_or_default();
+        u32::from(self.bytes[start] ^ second)
     }
 
     fn read(&self, row: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Fault> {
@@ -163,7 +166,7 @@ fn chunks(bytes: &[u8], size: usize) -> Vec<(usize, &[u8])> {
     chunks
 }
 
-/// The lines of a chunk that hold a row: their offsets and numbers of colons before any comment.
+/// The lines of a chunk that hold a row: their offsets and numbers of colons.
 fn lines((offset, chunk): (usize, &[u8])) -> Vec<(u64, u32)> {
     let mut lines = Vec::new();
     let mut rest = chunk;
@@ -174,11 +177,16 @@ fn lines((offset, chunk): (usize, &[u8])) -> Vec<(u64, u32)> {
         let line = &chunk[from..from + length];
         let Some(&first) = line.iter().find(|b| !b.is_ascii_whitespace()) else { continue };
         if first != b'#' {
-            let colons = line.iter().filter(|&&b| b == b':').count();
-            lines.push(((offset + from) as u64, u32::try_from(colons).unwrap_or(u32::MAX)));
+            lines.push(((offset + from) as u64, u32::try_from(colons(line)).unwrap_or(u32::MAX)));
         }
     }
     lines
+}
+
+/// The number of colons: summed in bytes, so that it takes 16 and more at a time.
+fn colons(line: &[u8]) -> usize {
+    let of_part = |part: &[u8]| part.iter().map(|&b| u8::from(b == b':')).sum::<u8>();
+    line.chunks(usize::from(u8::MAX)).map(|part| usize::from(of_part(part))).sum()
 }
 
 /// A place in the text.
