@@ -8,6 +8,7 @@ mod error;
 mod hogwild;
 mod kernel;
 mod model;
+pub mod output;
 mod params;
 mod real;
 pub mod step;
@@ -23,7 +24,8 @@ pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Row, Rows, RowsError};
 pub use model::{
     Curvature, Hinge, HingeLoss, Huber, HuberLoss, Linear, LinearModel, Logistic, LogisticLoss, Loss,
-    LossKind, Model, Objective, Residuals, Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss,
+    LossKind, Metrics, Model, ModelFormat, Objective, Precision, Residuals, SavedModel, Squared,
+    SquaredHinge, SquaredHingeLoss, SquaredLoss, scores,
 };
 pub use params::{Params, Update, publication_weight};
 pub use real::{Cell, Real};
