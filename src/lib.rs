@@ -11,6 +11,7 @@ mod model;
 pub mod output;
 mod params;
 mod real;
+pub mod sim;
 pub mod step;
 mod sync;
 mod topology;

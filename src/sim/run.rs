@@ -1,0 +1,344 @@
+//! A simulation, from its options to what it tells.
+
+use serde::Serialize;
+
+use super::core::{Core, Share};
+use super::law::Law;
+use super::problem::Problem;
+use super::server::{Algorithm, Assignment, Server};
+use super::space;
+use crate::delay::Profile;
+use crate::step::StepRule;
+use crate::{Error, Result};
+
+/// A measure this many times the first one is divergence.
+const DIVERGED: f64 = 1e9;
+
+/// Workers in virtual time, and what the server does with their gradients.
+///
+/// Deterministic: the same options give the same bytes. The schedule of an algorithm that keeps every worker busy
+/// depends on law, workers and seed alone, so rules can be compared under the same delays.
+///
+/// ```
+/// use asyncsgd::sim::{Law, Quadratic, Simulation};
+/// use asyncsgd::step;
+///
+/// let problem = Quadratic::geometric(20, 0.05, 1.0)?;
+/// let outcome = Simulation::new(16, "straggler:10".parse()?)
+///     .step(step::delay_adaptive(0.1))
+///     .target(1e-3 * problem.initial())
+///     .iterations(100_000)
+///     .run(&problem)?;
+/// assert!(outcome.first_hit.is_some());
+/// assert!((outcome.delays.mean() / 15.0 - 1.0).abs() < 0.1);
+/// # Ok::<(), asyncsgd::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Simulation {
+    workers: usize,
+    law: Law,
+    algorithm: Algorithm,
+    assignment: Assignment,
+    in_flight: usize,
+    rule: StepRule,
+    seed: u64,
+    target: Option<f64>,
+    every: u64,
+    series: bool,
+    until: Until,
+    iterations: u64,
+    gradients: u64,
+    seconds: f64,
+}
+
+/// When a run with a target ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// When the measure is first at the target.
+    Hit,
+    /// At its limits, to see whether the measure stays there.
+    Limits,
+}
+
+/// A moment of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Mark {
+    /// Updates made.
+    pub iteration: u64,
+    /// Gradients that had arrived.
+    pub gradients: u64,
+    /// Virtual seconds.
+    pub seconds: f64,
+    /// The problem's measure.
+    pub measure: f64,
+}
+
+/// What a simulation tells.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// T1: the first moment at which the measure was at most the target.
+    pub first_hit: Option<Mark>,
+    /// T2: the first moment from which on it stayed there until the end.
+    pub settled: Option<Mark>,
+    /// The end.
+    pub end: Mark,
+    /// The measure over the run, at iterations that grow by an eighth, if that was asked for.
+    pub series: Vec<Mark>,
+    /// Why it ended.
+    pub stop: Ended,
+    /// The delays of the gradients that were used or weighted 0, and the kept mass.
+    #[serde(skip)]
+    pub delays: Profile,
+    /// The contribution of each worker.
+    pub workers: Vec<Share>,
+    /// The parameters at the end.
+    #[serde(skip)]
+    pub x: Vec<f64>,
+}
+
+/// Why a simulation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// The measure is at the target.
+    Target,
+    /// As many iterations, gradients or seconds as allowed.
+    Limit,
+    /// The measure is infinite, not a number, or a billion times that of the start.
+    Diverged,
+}
+
+impl Simulation {
+    /// `workers` workers with these speeds: asynchronous, delay-adaptive steps of rate 1.
+    pub fn new(workers: usize, law: Law) -> Self {
+        Simulation {
+            workers,
+            law,
+            algorithm: Algorithm::Async,
+            assignment: Assignment::Pure,
+            in_flight: workers,
+            rule: crate::step::delay_adaptive(1.0),
+            seed: 0,
+            target: None,
+            every: 1,
+            series: false,
+            until: Until::Hit,
+            iterations: u64::MAX,
+            gradients: u64::MAX,
+            seconds: f64::INFINITY,
+        }
+    }
+
+    /// What the server does.
+    pub fn algorithm(self, algorithm: Algorithm) -> Self {
+        Simulation { algorithm, ..self }
+    }
+
+    /// To whom the server sends the parameters.
+    pub fn assignment(self, assignment: Assignment) -> Self {
+        Simulation { assignment, ..self }
+    }
+
+    /// So many jobs at a time with random or shuffled assignment; the number of workers unless said.
+    pub fn in_flight(self, jobs: usize) -> Self {
+        Simulation { in_flight: jobs, ..self }
+    }
+
+    /// The step rule.
+    pub fn step(self, rule: StepRule) -> Self {
+        Simulation { rule, ..self }
+    }
+
+    /// The same rule with this rate.
+    pub fn rate(mut self, rate: f64) -> Self {
+        self.rule.rate = rate;
+        self
+    }
+
+    /// The seed of everything random.
+    pub fn seed(self, seed: u64) -> Self {
+        Simulation { seed, ..self }
+    }
+
+    /// Stops when the measure is first at most this.
+    pub fn target(self, target: f64) -> Self {
+        Simulation { target: Some(target), ..self }
+    }
+
+    /// Goes on to the limits when the target is hit, so that it shows when the measure settles there.
+    pub fn settle(self) -> Self {
+        Simulation { until: Until::Limits, ..self }
+    }
+
+    /// Measures every `every` iterations, at least 1, instead of at each.
+    pub fn measure_every(self, every: u64) -> Self {
+        Simulation { every: every.max(1), ..self }
+    }
+
+    /// Keeps the measure over the run.
+    pub fn series(self) -> Self {
+        Simulation { series: true, ..self }
+    }
+
+    /// At most so many updates.
+    pub fn iterations(self, iterations: u64) -> Self {
+        Simulation { iterations, ..self }
+    }
+
+    /// At most so many gradients.
+    pub fn gradients(self, gradients: u64) -> Self {
+        Simulation { gradients, ..self }
+    }
+
+    /// At most so many virtual seconds.
+    pub fn seconds(self, seconds: f64) -> Self {
+        Simulation { seconds, ..self }
+    }
+
+    /// Runs on `problem`. O(d) an event, beside the problem's gradients and measures, and one snapshot of d
+    /// numbers for each distinct version in flight.
+    ///
+    /// # Errors
+    /// A usage error for options that make no sense or contradict each other, and where the snapshots need
+    /// more memory than there is.
+    pub fn run<P: Problem + ?Sized>(&self, problem: &P) -> Result<Outcome> {
+        self.check(problem.dimension())?;
+        let mut stepper = self.rule.stepper(self.workers)?;
+        let mut core = Core::new(problem, &self.law, self.workers, self.seed, self.algorithm.job_length())?;
+        let mut server = Server::new(self.algorithm, self.assignment, self.in_flight, &core)?;
+        let mut watch = Watch::new(self, problem.measure(&core.x));
+        server.start(&mut core);
+        let mut seen = 0;
+        let stop = loop {
+            if let Some(stop) = watch.stop.or_else(|| self.at_limit(&core)) {
+                break stop;
+            }
+            let Some(job) = core.next() else { break Ended::Limit };
+            server.arrive(&mut core, &mut stepper, &job);
+            core.release(&job);
+            if core.iteration != seen && core.iteration.is_multiple_of(self.every) {
+                watch.look(Mark {
+                    iteration: core.iteration,
+                    gradients: core.gradients,
+                    seconds: core.now,
+                    measure: problem.measure(&core.x),
+                });
+            }
+            seen = core.iteration;
+        };
+        let end = Mark {
+            iteration: core.iteration,
+            gradients: core.gradients,
+            seconds: core.now,
+            measure: problem.measure(&core.x),
+        };
+        if watch.stop.is_none() {
+            watch.look(end);
+        }
+        Ok(Outcome {
+            first_hit: watch.first_hit,
+            settled: watch.settled,
+            end,
+            series: watch.series,
+            stop: watch.stop.filter(|&stop| stop == Ended::Diverged).unwrap_or(stop),
+            delays: core.recorder.reader().snapshot(),
+            workers: core.shares,
+            x: core.x,
+        })
+    }
+
+    fn at_limit<P: Problem + ?Sized>(&self, core: &Core<'_, P>) -> Option<Ended> {
+        let over =
+            core.iteration >= self.iterations || core.gradients >= self.gradients || core.now >= self.seconds;
+        over.then_some(Ended::Limit)
+    }
+
+    /// Whether the options make sense, and the snapshots fit into memory.
+    fn check(&self, dimension: usize) -> Result<()> {
+        let mut problems = Vec::new();
+        if self.workers == 0 {
+            problems.push("workers: 0, must be at least 1".to_owned());
+        }
+        if u32::try_from(self.workers).is_err() {
+            problems.push(format!("workers: {}, must fit 32 bits", self.workers));
+        }
+        problems.extend(self.algorithm.problem());
+        let chooses = self.assignment != Assignment::Pure;
+        let asynchronous = matches!(self.algorithm, Algorithm::Async | Algorithm::Compensated { .. });
+        if chooses && !asynchronous {
+            problems.push(format!(
+                "assignment {}: only for the algorithms async and dc, not {}",
+                self.assignment, self.algorithm
+            ));
+        }
+        if self.in_flight == 0 || (!chooses && self.in_flight != self.workers) {
+            problems.push(format!(
+                "{} jobs at a time: must be at least 1, and with pure assignment one a worker",
+                self.in_flight
+            ));
+        }
+        if self.iterations == u64::MAX && self.gradients == u64::MAX && self.seconds == f64::INFINITY {
+            problems.push("a limit is needed: iterations, gradients or virtual seconds".to_owned());
+        }
+        if !problems.is_empty() {
+            return Err(Error::Usage(problems));
+        }
+        space::check(self.algorithm.vectors(self.workers, self.in_flight), dimension)
+    }
+}
+
+/// Watches the measure.
+struct Watch {
+    target: Option<f64>,
+    until: Until,
+    first: f64,
+    first_hit: Option<Mark>,
+    settled: Option<Mark>,
+    stop: Option<Ended>,
+    keeps: bool,
+    series: Vec<Mark>,
+    /// The iteration of the next point of the series.
+    next: u64,
+}
+
+impl Watch {
+    fn new(simulation: &Simulation, first: f64) -> Self {
+        let mut watch = Watch {
+            target: simulation.target,
+            until: simulation.until,
+            first,
+            first_hit: None,
+            settled: None,
+            stop: None,
+            keeps: simulation.series,
+            series: Vec::new(),
+            next: 0,
+        };
+        watch.look(Mark { measure: first, ..Mark::default() });
+        watch
+    }
+
+    #[inline]
+    fn look(&mut self, mark: Mark) {
+        let most = DIVERGED * self.first.abs().max(f64::MIN_POSITIVE);
+        if mark.measure.is_nan() || mark.measure.abs() > most {
+            self.stop = Some(Ended::Diverged);
+            self.settled = None;
+        } else if let Some(target) = self.target {
+            if mark.measure <= target {
+                self.first_hit.get_or_insert(mark);
+                self.settled.get_or_insert(mark);
+                if self.until == Until::Hit {
+                    self.stop = Some(Ended::Target);
+                }
+            } else {
+                self.settled = None;
+            }
+        }
+        if self.keeps && mark.iteration >= self.next {
+            self.series.push(mark);
+            self.next = mark.iteration + mark.iteration / 8 + 1;
+        }
+    }
+}
