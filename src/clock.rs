@@ -72,6 +72,13 @@ impl Clock {
         self.started.load(Ordering::Relaxed).saturating_sub(ticket.completed)
     }
 
+    /// Updates begun.
+    #[inline]
+    pub(crate) fn begun(&self) -> u64 {
+        // Relaxed: a count to compare with; nothing is read because of it.
+        self.started.load(Ordering::Relaxed)
+    }
+
     /// After the last store. Returns the number of completed updates, this one included.
     #[inline]
     pub fn finish(&self, commit: Commit) -> u64 {

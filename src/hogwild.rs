@@ -3,7 +3,7 @@
 //! The engine is built on this; so is an application that has threads of its own.
 
 use crate::clock::{self, Clock};
-use crate::delay::{Reader, Recorder};
+use crate::delay::{Probe, Reader, Recorder, Start};
 use crate::error::Result;
 use crate::kernel::Row;
 use crate::model::Objective;
@@ -115,7 +115,7 @@ impl<T: Real> Hogwild<T> {
         let workers = self.core.workers.fetch_add(1, Ordering::Relaxed) + 1;
         let mut stepper = self.core.stepper.clone();
         stepper.set_concurrency(workers);
-        let local = Local { stepper, workers, recorder: Recorder::new(), failed: 0, time: None };
+        let local = Local { stepper, workers, recorder: Recorder::new(), failed: 0, time: None, probe: None };
         Worker { core: Arc::clone(&self.core), local }
     }
 }
@@ -126,6 +126,8 @@ impl<T: Real> Hogwild<T> {
 pub struct Ticket {
     clock: clock::Ticket,
     steps: f64,
+    /// Where the iteration is measured or held back.
+    start: Option<Start>,
 }
 
 /// What became of an update.
@@ -185,9 +187,16 @@ struct Local {
     failed: u64,
     /// The schedule's time where it is given from outside, in epochs.
     time: Option<f64>,
+    /// What watches the worker more closely than the recorder, if anything does.
+    probe: Option<Box<Probe>>,
 }
 
 impl<T: Real> Worker<T> {
+    /// Puts instruments on the worker.
+    pub(crate) fn set_probe(&mut self, probe: Probe) {
+        self.local.probe = Some(Box::new(probe)).filter(|probe| !probe.is_idle());
+    }
+
     /// The shared parameters.
     #[inline]
     pub fn params(&self) -> &Params<T> {
@@ -267,7 +276,9 @@ impl<T: Real> Core<T> {
         let clock = self.clock.begin();
         // Relaxed: the budget is a heuristic sum; a missed addend makes one step a little larger.
         let steps = if local.stepper.needs_spent() { self.steps.load(Ordering::Relaxed) } else { 0.0 };
-        Ticket { clock, steps }
+        let probe = local.probe.as_deref();
+        let start = probe.and_then(|p| p.begin(local.recorder.count(), || self.clock.begun()));
+        Ticket { clock, steps, start }
     }
 
     /// One iteration of the clock: commit, decide the step, `write` (which returns the weight to record),
@@ -285,11 +296,18 @@ impl<T: Real> Core<T> {
             local.workers = workers;
             local.stepper.set_concurrency(workers);
         }
+        if let (Some(probe), Some(start)) = (&mut local.probe, ticket.start) {
+            probe.compute_done(start);
+        }
         if !local.stepper.counts_ignored() {
             let delay = self.clock.delay_now(ticket.clock);
             if !local.stepper.admits(delay) {
+                let iteration = self.clock.begun();
+                if let Some(probe) = &mut local.probe {
+                    probe.trace(iteration, delay, 0.0);
+                }
                 local.recorder.record(delay, 0.0);
-                return Applied { iteration: self.clock.iterations(), delay, step: 0.0 };
+                return Applied { iteration, delay, step: 0.0 };
             }
         }
         let in_flight = InFlight { clock: &self.clock, commit: self.clock.commit(ticket.clock) };
@@ -303,6 +321,10 @@ impl<T: Real> Core<T> {
             self.steps.fetch_add(step.rate * step.weight, Ordering::Relaxed);
         }
         let weight = write(local, commit, step);
+        if let Some(probe) = &mut local.probe {
+            let (iteration, delay) = (commit.iteration, commit.delay);
+            probe.written(local.recorder.count(), ticket.start, iteration, delay, weight);
+        }
         // Before the update counts as done: what a worker does between that and its next read is time in
         // which no update of its own is in flight, and the mean delay would fall short of n − 1.
         local.recorder.record(commit.delay, weight);

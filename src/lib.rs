@@ -19,7 +19,9 @@ mod weights;
 
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Dataset, Loader, Problem, Synthetic};
-pub use engine::{BlockSize, Event, Plan, Point, Progress, Run, Stop, Trainer, WorkerReport};
+pub use engine::{
+    BlockSize, Event, Injection, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer, WorkerReport,
+};
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Row, Rows, RowsError};

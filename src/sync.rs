@@ -4,7 +4,11 @@
 //! models run the product's own code.
 
 // crossbeam's scope and not std's: ThreadSanitizer sees its joins.
-pub(crate) use crossbeam::{thread::scope, utils::CachePadded};
+pub(crate) use crossbeam::{
+    channel::{Receiver, Sender, bounded},
+    thread::scope,
+    utils::CachePadded,
+};
 
 #[cfg(not(loom))]
 pub(crate) use {

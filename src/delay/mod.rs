@@ -20,11 +20,23 @@
 mod buckets;
 mod distribution;
 mod log;
+mod probe;
 mod profile;
 mod recorder;
+mod timeline;
+mod timing;
+mod trace;
+mod tracer;
 
 pub use buckets::LARGEST;
 pub use distribution::{write_buckets, write_percentiles};
 pub use log::{Interval, Log, LogWriter, Unit};
+pub(crate) use probe::{Hold, Probe};
 pub use profile::{Bucket, Profile, Profiles};
 pub use recorder::{Reader, Recorder};
+pub use timeline::{Span, Timeline};
+pub use timing::Timing;
+pub(crate) use timing::{Sampler, Start, TimingReader, sample_cost};
+pub use trace::{Trace, Traced};
+pub(crate) use tracer::Line;
+pub use tracer::{Summary as TraceSummary, Tracer};

@@ -6,7 +6,7 @@
 //! When all wait, nobody writes: the monitor evaluates, then releases the next epoch.
 
 use crate::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex, MutexGuard, Ordering, thread,
+    Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex, MutexGuard, Ordering, thread,
 };
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub(super) struct Gate {
     next: CachePadded<AtomicU64>,
     /// Chunks below this may run. Written once an epoch, read once a chunk.
     released: CachePadded<AtomicU64>,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     /// The start line: workers that have reached it since the run began, …
     ready: AtomicUsize,
     /// … how many must have reached it before any starts, and when the last one did.
@@ -48,7 +48,7 @@ impl Gate {
         Self {
             next: CachePadded::new(AtomicU64::new(0)),
             released: CachePadded::new(AtomicU64::new(0)),
-            stop: AtomicBool::new(false),
+            stop: Arc::new(AtomicBool::new(false)),
             ready: AtomicUsize::new(0),
             expected: AtomicUsize::new(0),
             state: Mutex::new(State { live: workers, waiting: 0, started: None, ended: None }),
@@ -146,6 +146,11 @@ impl Gate {
         let _state = self.lock();
         self.stop.store(true, Ordering::Relaxed);
         self.to_workers.notify_all();
+    }
+
+    /// What becomes true when the run is to end.
+    pub(super) fn halt(&self) -> &Arc<AtomicBool> {
+        &self.stop
     }
 
     /// Waits until all workers wait or have left, but no longer than `patience`.

@@ -1,11 +1,11 @@
 //! Watches over the workers from the thread that started them: evaluation, progress, stopping.
 
 use super::gate::{Gate, Rest};
+use super::instruments::Readers;
 use super::plan::Plan;
 use super::run::{Point, Stop};
 use super::worker::Course;
 use super::{Event, Progress};
-use crate::delay::Reader;
 use crate::hogwild::Hogwild;
 use crate::model::Objective;
 use crate::real::Real;
@@ -26,7 +26,7 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub plan: &'a Plan,
     pub interrupt: Option<&'a AtomicBool>,
     pub observer: &'a mut dyn FnMut(Event<'_>),
-    pub readers: &'a [Reader],
+    pub readers: Readers,
     pub series: Vec<Point>,
     /// Training time of the epochs that have ended.
     pub seconds: f64,
@@ -58,7 +58,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             return stop;
         }
         loop {
-            let chunks = self.course.chunks().min(total - released);
+            let phase = self.course.chunks().saturating_mul(self.plan.evaluate_every as u64);
+            let chunks = phase.min(total - released);
             if chunks == 0 {
                 return Stop::Epochs;
             }
@@ -89,6 +90,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             match self.gate.rest(left.map_or(TICK, |left| left.min(TICK))) {
                 Rest::All(time) => {
                     self.seconds += time.as_secs_f64();
+                    self.readers.cut(Duration::from_secs_f64(self.seconds), false);
                     return cut;
                 }
                 Rest::Working => {
@@ -102,7 +104,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                         self.gate.stop();
                     }
                     let train_seconds = self.seconds + self.gate.working().as_secs_f64();
-                    let progress = Progress { epoch: self.epoch(), train_seconds, delays: self.readers };
+                    self.readers.cut(Duration::from_secs_f64(train_seconds), false);
+                    let progress = Progress { epoch: self.epoch(), train_seconds, readers: &self.readers };
                     (self.observer)(Event::Progress(progress));
                 }
             }

@@ -56,6 +56,7 @@ pub(super) struct Options {
     pub epochs: f64,
     pub time_limit: Option<Duration>,
     pub target: Option<f64>,
+    pub evaluate_every: usize,
     pub seed: u64,
 }
 
@@ -86,6 +87,8 @@ pub struct Plan {
     pub time_limit: Option<Duration>,
     /// The objective to stop at.
     pub target: Option<f64>,
+    /// Epochs from one evaluation to the next.
+    pub evaluate_every: usize,
     /// The seed of the order of the examples.
     pub seed: u64,
     /// `f32` or `f64`.
@@ -109,6 +112,7 @@ impl Options {
         require(examples > 0, "data: found no examples, expected at least 1".into());
         require(self.workers != Some(0), "workers: found 0, expected at least 1".into());
         require(self.workers.unwrap_or(1) <= 4096, "workers: expected at most 4096".into());
+        require(self.evaluate_every > 0, "evaluate every: found 0 epochs, expected at least 1".into());
         require(self.batch > 0, "batch: found 0, expected at least 1".into());
         require(
             self.epochs >= 0.0 && self.epochs.is_finite(),
@@ -159,6 +163,7 @@ impl Options {
             epochs: self.epochs,
             time_limit: self.time_limit,
             target: self.target,
+            evaluate_every: self.evaluate_every,
             seed: self.seed,
             precision: T::NAME,
             chunk,

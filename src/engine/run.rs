@@ -1,7 +1,7 @@
 //! What a run tells: its series of objectives, its delays, and why it stopped.
 
 use super::plan::Plan;
-use crate::delay::Profile;
+use crate::delay::{Profile, Timeline, Timing};
 use crate::real::Real;
 use std::fmt;
 
@@ -52,6 +52,8 @@ pub struct WorkerReport {
     pub delays: Profile,
     /// Compare-exchange attempts that failed because another worker was faster.
     pub failed_attempts: u64,
+    /// Where the time of its updates went; with [`Trainer::profile`](crate::Trainer::profile).
+    pub timing: Option<Timing>,
     /// The core that it was pinned to.
     pub core: Option<usize>,
 }
@@ -71,6 +73,8 @@ pub struct Run<T: Real = f32> {
     pub workers: Vec<WorkerReport>,
     /// How often all workers were started together: once for each uninterrupted stretch of training.
     pub phases: u64,
+    /// Delays over training time; with [`Trainer::profile`](crate::Trainer::profile).
+    pub timeline: Option<Timeline>,
     /// Data values touched by one pass over the examples.
     pub nonzeros_per_epoch: u64,
 }
@@ -83,6 +87,14 @@ impl<T: Real> Run<T> {
             all.merge(&worker.delays);
         }
         all
+    }
+
+    /// What was sampled of all workers together.
+    pub fn timing(&self) -> Option<Timing> {
+        let mut timings = self.workers.iter().filter_map(|worker| worker.timing.as_ref());
+        let mut all = timings.next()?.clone();
+        timings.for_each(|timing| all.merge(timing));
+        Some(all)
     }
 
     /// The last evaluation.

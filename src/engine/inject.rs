@@ -1,0 +1,131 @@
+//! Trouble made on purpose: slow workers, stalls, jitter. For experiments with delays.
+
+use super::plan::{BlockSize, Options};
+use crate::delay::Hold;
+use crate::error::{Error, Result};
+use crate::sync::{Arc, AtomicBool, Ordering, thread};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How workers are held back, between computing a gradient and applying it: so the time counts as compute time, and
+/// the gradient grows stale meanwhile.
+///
+/// Waits of more than a tenth of a millisecond sleep and leave the core to others; shorter ones spin.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Injection {
+    /// Workers that take longer.
+    pub slow: Vec<Slow>,
+    /// Workers that stop for a while.
+    pub stall: Vec<Stall>,
+}
+
+/// A worker that takes `factor` times as long to compute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slow {
+    /// The worker, from 0.
+    pub worker: usize,
+    /// At least 1.
+    pub factor: f64,
+}
+
+/// A worker that stops once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stall {
+    /// The worker, from 0.
+    pub worker: usize,
+    /// When, counted from the worker's first update.
+    pub at: Duration,
+    /// For how long.
+    pub length: Duration,
+}
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.worker, self.factor)
+    }
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}s:{}s", self.worker, self.at.as_secs_f64(), self.length.as_secs_f64())
+    }
+}
+
+impl Injection {
+    /// Checks it for a number of workers.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with a line for each entry that is out of range.
+    pub(super) fn check(&self, workers: usize) -> Result<()> {
+        let mut wrong = Vec::new();
+        let mut require = |holds: bool, line: String| {
+            if !holds {
+                wrong.push(line);
+            }
+        };
+        for slow in &self.slow {
+            require(slow.worker < workers, unknown("slow", slow.worker, workers));
+            require(
+                slow.factor >= 1.0 && slow.factor.is_finite(),
+                format!("slow: found a factor of {}, expected at least 1", slow.factor),
+            );
+        }
+        for stall in &self.stall {
+            require(stall.worker < workers, unknown("stall", stall.worker, workers));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Error::Usage(wrong)) }
+    }
+
+    /// The options for a run with it: blocks of automatic size are direct, as the others would wait for the slow
+    /// worker's last block at the end of each epoch, and the delays would be those of idle workers.
+    pub(super) fn adapt(&self, options: &Options) -> Options {
+        let mut options = options.clone();
+        if options.block == BlockSize::Auto && *self != Injection::default() {
+            options.block = BlockSize::Rows(1);
+        }
+        options
+    }
+
+    /// What holds worker `worker` back, if anything does; `halt` ends all waiting.
+    pub(super) fn hold(&self, worker: usize, halt: Arc<AtomicBool>) -> Option<Hold> {
+        let factors = self.slow.iter().filter(|slow| slow.worker == worker).map(|slow| slow.factor);
+        let factor: f64 = factors.product();
+        let mut stalls: Vec<Stall> = self.stall.iter().filter(|s| s.worker == worker).copied().collect();
+        // The earliest last, to be popped.
+        stalls.sort_by_key(|stall| std::cmp::Reverse(stall.at));
+        if factor == 1.0 && stalls.is_empty() {
+            return None;
+        }
+        let mut began = None;
+        Some(Box::new(move |computing: Duration| {
+            let now = Instant::now();
+            let since = now - *began.get_or_insert(now);
+            let mut wait = computing.mul_f64(factor - 1.0);
+            if let Some(stall) = stalls.pop_if(|stall| stall.at <= since) {
+                wait += stall.length;
+            }
+            hold_until(now + wait, &halt);
+        }))
+    }
+}
+
+fn unknown(option: &str, worker: usize, workers: usize) -> String {
+    format!("{option}: found worker {worker}, expected one of 0 to {}", workers - 1)
+}
+
+/// Sleeping takes this much longer than asked, or a little more.
+const SLACK: Duration = Duration::from_micros(100);
+
+/// How long a sleeper may overlook a halt.
+const SLICE: Duration = Duration::from_millis(20);
+
+fn hold_until(end: Instant, halt: &AtomicBool) {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        // Relaxed: a stop may be seen late.
+        if left.is_zero() || halt.load(Ordering::Relaxed) {
+            return;
+        }
+        if left > SLACK { thread::sleep((left - SLACK).min(SLICE)) } else { std::hint::spin_loop() }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the engine measures while it trains.
+
+use asyncsgd::delay::{Trace, Tracer};
+use asyncsgd::{BlockSize, Dataset, Event, Injection, Loader, Logistic, Run, Slow, Stall, Trainer};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::time::Duration;
+
+/// Rows of 20 nonzeros among 1000 features.
+fn data(rows: usize) -> Dataset {
+    let mut text = String::new();
+    for row in 0..rows {
+        text.push_str(if row % 3 == 0 { "-1" } else { "1" });
+        for nonzero in 0..20 {
+            write!(text, " {}:1", 1 + nonzero * 50 + (row * 7 + nonzero * 13) % 50).unwrap();
+        }
+        text.push('\n');
+    }
+    Loader::bytes("made", text).load().unwrap()
+}
+
+fn trainer(workers: usize) -> Trainer<'static, Logistic> {
+    Trainer::new(Logistic::l2(1e-3)).workers(workers).block(BlockSize::Rows(1)).profile(true)
+}
+
+#[test]
+fn the_trace_holds_every_update_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.trace");
+    let data = data(5000);
+    let tracer = Tracer::new(File::create(&path).unwrap()).unwrap();
+    let run = trainer(3).epochs(40.0).trace(&tracer).run(&data).unwrap();
+    let summary = tracer.finish().unwrap();
+    let recorded: Vec<u64> = run.workers.iter().map(|worker| worker.delays.count()).collect();
+    assert_eq!(summary.updates, 200_000);
+    assert_eq!(recorded.iter().sum::<u64>(), 200_000);
+    assert_eq!(summary.bytes, std::fs::metadata(&path).unwrap().len());
+    assert!(summary.bytes < 6 * summary.updates, "{} bytes", summary.bytes);
+
+    let trace = Trace::open(&path).unwrap();
+    assert!(trace.is_complete() && trace.workers() == 3 && trace.len() == 200_000);
+    let (mut counts, mut sums, mut kept) = (vec![0; 3], vec![0; 3], vec![0.0; 3]);
+    for (iteration, update) in trace.enumerate() {
+        let update = update.unwrap();
+        assert_eq!(update.iteration, iteration as u64);
+        assert!(update.delay <= update.iteration);
+        let worker = update.worker as usize;
+        counts[worker] += 1;
+        sums[worker] += update.delay;
+        kept[worker] += f64::from(update.weight);
+    }
+    assert_eq!(counts, recorded);
+    for (worker, report) in run.workers.iter().enumerate() {
+        assert_eq!(sums[worker], report.delays.sum());
+        assert!((kept[worker] / report.delays.kept() - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_damaged_trace_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.trace");
+    let tracer = Tracer::new(File::create(&path).unwrap()).unwrap();
+    trainer(2).epochs(10.0).trace(&tracer).run(&data(2000)).unwrap();
+    tracer.finish().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let reading = |bytes: &[u8]| -> Result<u64, String> {
+        std::fs::write(&path, bytes).unwrap();
+        let mut trace = Trace::open(&path).map_err(|e| e.to_string())?;
+        trace.try_fold(0, |n, update| update.map(|_| n + 1)).map_err(|e| e.to_string())
+    };
+    assert_eq!(reading(&bytes), Ok(20_000));
+    // Every byte matters.
+    for at in (0..bytes.len()).step_by(bytes.len() / 300).chain(0..60).chain(bytes.len() - 30..bytes.len()) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        match reading(&damaged) {
+            Err(line) => assert!(line.contains("expected a trace") && line.lines().count() == 1, "{line}"),
+            // A length or a worker that points beyond the file is an end that is missing.
+            Ok(n) => assert!(n < 20_000 || at > bytes.len() - 30, "byte {at} of {}", bytes.len()),
+        }
+    }
+    // A run that was killed leaves what was written.
+    let cut = reading(&bytes[..bytes.len() - 30]).unwrap();
+    assert!(cut < 20_000);
+    assert!(!Trace::open(&path).unwrap().is_complete());
+    assert!(reading(&bytes[..5]).unwrap_err().contains("fewer than 12 bytes"));
+    assert!(reading(b"1 1:2\n-1 2:3 and more").unwrap_err().contains("another kind of file"));
+    assert!(Trace::open(folder.path().join("none")).unwrap_err().to_string().contains("cannot read"));
+}
+
+#[test]
+fn samples_split_the_delay_and_the_time() {
+    let run = trainer(2).epochs(100.0).run(&data(5000)).unwrap();
+    let timing = run.timing().unwrap();
+    assert!(timing.every.is_power_of_two() && timing.sample_cost > 0.0);
+    assert!(timing.samples() > 100, "{}", timing.samples());
+    // Updates of some hundred ns are sampled seldom.
+    assert!(timing.every > 16 && timing.cost() <= 0.01, "1 in {}: {}", timing.every, timing.cost());
+    let whole = timing.compute.mean() + timing.write.mean();
+    assert!((timing.staleness.mean() / whole - 1.0).abs() < 1e-9);
+    assert!(timing.compute.mean() > 0.0 && timing.write.mean() > 0.0);
+    for worker in &run.workers {
+        let timing = worker.timing.as_ref().unwrap();
+        assert!(
+            timing.ticket_delay.count() == timing.samples() && timing.writers.count() == timing.samples()
+        );
+        assert!(timing.ticket_delay.max() <= worker.delays.max());
+    }
+    assert_eq!(trainer(1).profile(false).run(&data(100)).unwrap().timing(), None);
+}
+
+/// A slow worker makes long delays, but not a longer mean.
+#[test]
+fn the_mean_delay_stays_n_minus_1_with_a_straggler() {
+    let injection = Injection { slow: vec![Slow { worker: 0, factor: 50.0 }], ..Injection::default() };
+    let trainer = trainer(2).epochs(400.0).evaluate_every(400);
+    let run = trainer.inject(injection).run(&data(5000)).unwrap();
+    let (mean, expected) = (run.delays().mean(), run.expected_mean_delay());
+    assert!((mean / expected - 1.0).abs() < 0.02, "{mean} of {expected}");
+    let [slow, fast] = &run.workers[..] else { panic!("two workers") };
+    assert!(slow.delays.mean() > 5.0 && slow.delays.mean() > 4.0 * fast.delays.mean());
+    assert!(10 * slow.delays.count() < fast.delays.count());
+    let compute = |run: &Run, w: usize| run.workers[w].timing.as_ref().unwrap().compute.quantile(0.5);
+    assert!(compute(&run, 0) > 20 * compute(&run, 1));
+}
+
+#[test]
+fn a_stall_is_seen_when_it_happens() {
+    let stall = Stall { worker: 1, at: Duration::from_millis(400), length: Duration::from_millis(500) };
+    let injection = Injection { stall: vec![stall], ..Injection::default() };
+    let mut ticks = 0;
+    let watch = |event: Event<'_>| {
+        if let Event::Progress(progress) = event {
+            ticks += 1;
+            assert!(progress.delays().len() == 2 && progress.timings().len() == 2);
+        }
+    };
+    let trainer = trainer(2)
+        .epochs(1e5)
+        .evaluate_every(100_000)
+        .time_limit(Duration::from_millis(1500))
+        .inject(injection);
+    let run = trainer.observe(watch).run(&data(20_000)).unwrap();
+    assert!(ticks > 3);
+    let spans = run.timeline.as_ref().unwrap().spans();
+    let counted: u64 = spans.iter().flat_map(|span| &span.delays).map(|delays| delays.count()).sum();
+    assert_eq!(counted, run.delays().count());
+    // In at least three tenths of a second only one worker moved; then one long delay.
+    let idle =
+        |w: usize| spans.iter().filter(|s| s.delays[w].count() == 0).map(|s| s.length).sum::<Duration>();
+    assert!(idle(1) >= Duration::from_millis(200) && idle(0) < Duration::from_millis(200));
+    let at = spans.iter().position(|span| span.delays[1].count() == 0).unwrap();
+    let late = run.workers[1].delays.max();
+    assert!(spans[at..].iter().any(|span| span.delays[1].max() == late));
+    // The rest of the run has delays of a few; by time, the stall is a large part of it.
+    let delays = &run.workers[1].delays;
+    assert!(delays.time_quantile(0.99) > 100 * delays.quantile(0.99), "{}", delays.time_quantile(0.99));
+}
+
+#[test]
+fn a_stall_does_not_outlive_the_run() {
+    let stall = Stall { worker: 0, at: Duration::ZERO, length: Duration::from_secs(3600) };
+    let injection = Injection { stall: vec![stall], ..Injection::default() };
+    let run = trainer(2).inject(injection).time_limit(Duration::from_millis(300)).run(&data(5000)).unwrap();
+    assert_eq!(run.stop, asyncsgd::Stop::TimeLimit);
+}
+
+#[test]
+fn injections_out_of_range_are_told_together() {
+    let injection = Injection {
+        slow: vec![Slow { worker: 2, factor: 2.0 }, Slow { worker: 0, factor: 0.5 }],
+        stall: vec![Stall { worker: 9, at: Duration::ZERO, length: Duration::ZERO }],
+    };
+    let error = trainer(2).inject(injection).run(&data(50)).unwrap_err();
+    assert_eq!((error.exit_code(), error.to_string().lines().count()), (2, 3));
+}
