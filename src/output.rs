@@ -26,23 +26,31 @@ pub fn check(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes `bytes` the content of the file at `path`: writes a temporary file in the same directory, brings it
-/// to disk (fsync), and renames it. On any failure the old file stays as it was and the temporary one is
-/// removed. A symbolic link is followed; a device or a pipe is written to directly.
+/// Makes `bytes` the content of the file at `path`, as [`write_with`] does.
 ///
 /// # Errors
-/// [`Error::Io`] where the system refuses, for instance because the disk is full.
+/// As [`write_with`].
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Makes what `fill` writes the content of the file at `path`: writes a temporary file in the same directory,
+/// brings it to disk (fsync), and renames it. On any failure the old file stays as it was and the temporary
+/// one is removed. A symbolic link is followed; a device or a pipe is written to directly.
+///
+/// # Errors
+/// [`Error::Io`] where `fill` fails or the system refuses, for instance because the disk is full.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let failed = |e| Error::io("write", path, e);
     let file = match target(path)? {
         Target::Stream => {
             let mut stream = OpenOptions::new().write(true).open(path).map_err(failed)?;
-            return stream.write_all(bytes).map_err(failed);
+            return fill(&mut stream).map_err(failed);
         }
         Target::File(file) => file,
     };
     let mut temporary = beside(&file, path)?;
-    temporary.write_all(bytes).map_err(failed)?;
+    fill(temporary.as_file_mut()).map_err(failed)?;
     if let Ok(old) = fs::metadata(&file) {
         temporary.as_file().set_permissions(old.permissions()).map_err(failed)?;
     }

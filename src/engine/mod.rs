@@ -18,7 +18,7 @@ use crate::hogwild::Hogwild;
 use crate::model::{Model, Objective};
 use crate::params::{Params, Update};
 use crate::real::Real;
-use crate::step::{Schedule, StepRule};
+use crate::step::{Concurrency, Schedule, StepRule, Weight};
 use crate::sync::{Arc, scope};
 use crate::topology::{Pin, Topology};
 use gate::Gate;
@@ -84,6 +84,7 @@ impl<'a, M> Trainer<'a, M, f32> {
             hot: None,
             batch: 1,
             step: None,
+            weight: None,
             rate: None,
             schedule: None,
             epochs: 10.0,
@@ -144,6 +145,13 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// 1/(1 + epoch).
     pub fn step(mut self, rule: StepRule) -> Self {
         self.options.step = Some(rule);
+        self
+    }
+
+    /// The delay weight and what counts as its concurrency, instead of the rule's; base rate and schedule stay
+    /// as they are.
+    pub fn weight(mut self, weight: Weight, concurrency: Concurrency) -> Self {
+        self.options.weight = Some((weight, concurrency));
         self
     }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::{Curvature, Objective};
 use crate::params::Update;
 use crate::real::Real;
-use crate::step::{Schedule, StepRule};
+use crate::step::{Concurrency, Schedule, StepRule, Weight};
 use crate::topology::{Pin, Topology};
 use std::fmt;
 use std::str::FromStr;
@@ -51,6 +51,7 @@ pub(super) struct Options {
     pub hot: Option<usize>,
     pub batch: usize,
     pub step: Option<StepRule>,
+    pub weight: Option<(Weight, Concurrency)>,
     pub rate: Option<f64>,
     pub schedule: Option<Schedule>,
     pub epochs: f64,
@@ -186,7 +187,8 @@ impl Options {
             .or(given.as_ref().map(|rule| rule.schedule.clone()))
             .unwrap_or(Schedule::InverseTime { decay: 1.0 });
         let rule = given.unwrap_or_else(|| crate::step::delay_adaptive(rate));
-        (StepRule { rate, schedule, ..rule }, origin)
+        let (weight, concurrency) = self.weight.unwrap_or((rule.weight, rule.concurrency));
+        (StepRule { rate, schedule, weight, concurrency }, origin)
     }
 
     /// Block size and number of hot parameters.

@@ -7,3 +7,8 @@ mod rows;
 pub(crate) mod sparse;
 
 pub use rows::{Row, Rows, RowsError};
+
+/// The name of the kernels in use, for reports.
+pub fn name() -> &'static str {
+    "scalar"
+}

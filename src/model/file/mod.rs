@@ -13,6 +13,7 @@ use crate::real::Real;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 /// A trained linear model as it is kept in a file, with weights by original feature id.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,12 +42,27 @@ pub struct SavedModel {
 }
 
 /// The type of the weights in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// Single precision.
+    #[default]
     F32,
     /// Double precision.
     F64,
+}
+
+impl Precision {
+    /// Both, in the order in which the help lists them.
+    pub const ALL: [Precision; 2] = [Precision::F32, Precision::F64];
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|precision| precision.to_string() == s);
+        found.ok_or_else(|| Error::usage(format!("precision '{s}': expected f32 or f64")))
+    }
 }
 
 impl fmt::Display for Precision {

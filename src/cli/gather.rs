@@ -1,0 +1,203 @@
+//! From a run to its record.
+
+use super::load::Source;
+use super::options::Training;
+use asyncsgd::delay::Profile;
+use asyncsgd::record::{
+    Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Program, Record, Throughput, Time, VERSION,
+    Worker,
+};
+use asyncsgd::{Dataset, Real, Run};
+use std::path::Path;
+
+/// How many of the strongest weights are told.
+const STRONGEST: usize = 10;
+
+/// What a training run was made of, for its record.
+pub struct Context<'a> {
+    pub source: &'a Source,
+    pub options: &'a Training,
+    pub train: &'a Dataset,
+    pub test: Option<&'a Dataset>,
+    pub load_seconds: f64,
+}
+
+impl Context<'_> {
+    /// Everything that `run` tells; `outcome` holds the metrics.
+    pub fn record<T: Real>(&self, run: &Run<T>, outcome: Outcome) -> Record {
+        let last = run.last();
+        let per_second = |n: f64| if last.train_seconds > 0.0 { n / last.train_seconds } else { 0.0 };
+        let delay = delay(run);
+        Record {
+            schema: VERSION,
+            program: Program { name: "asyncsgd".into(), version: env!("CARGO_PKG_VERSION").into() },
+            machine: machine(run.plan.cores),
+            plan: self.plan(run),
+            data: data(self.train, self.source.data.is_none()),
+            test: self.test.map(|test| data(test, self.source.data.is_none() && self.source.test.is_none())),
+            series: run.series.iter().map(point).collect(),
+            outcome: Outcome {
+                objective: last.objective,
+                strongest: strongest(self.train, &run.weights),
+                ..outcome
+            },
+            time: Time { load_seconds: self.load_seconds, train_seconds: last.train_seconds },
+            throughput: Throughput {
+                examples_per_second: run.examples_per_second(),
+                nonzeros_per_second: per_second(run.nonzeros_per_epoch as f64 * last.epoch),
+                updates_per_second: per_second(delay.all.count as f64),
+            },
+            delay,
+            stop: run.stop.to_string(),
+            warnings: run.plan.warnings.clone(),
+        }
+    }
+
+    fn plan<T: Real>(&self, run: &Run<T>) -> Plan {
+        let (plan, options) = (&run.plan, self.options);
+        Plan {
+            command: self.command(run),
+            loss: options.loss.to_string(),
+            l2: options.l2.unwrap_or(1.0 / self.train.len() as f64),
+            l1: options.l1,
+            intercept: self.source.intercept,
+            workers: plan.workers,
+            pins: run.workers.iter().map(|worker| worker.core).collect(),
+            update: plan.update.to_string(),
+            block: plan.block,
+            hot: plan.hot,
+            batch: plan.batch,
+            step: options.step.to_string(),
+            rate: plan.step.rate,
+            rate_origin: plan.rate_origin.clone(),
+            schedule: plan.step.schedule.to_string(),
+            epochs: plan.epochs,
+            time_limit_seconds: plan.time_limit.map(|limit| limit.as_secs_f64()),
+            target_objective: plan.target,
+            seed: plan.seed,
+            precision: plan.precision.into(),
+            chunk: plan.chunk,
+        }
+    }
+
+    /// The command with everything that was chosen from the machine and the data written out.
+    fn command<T: Real>(&self, run: &Run<T>) -> String {
+        let (plan, source, options) = (&run.plan, self.source, self.options);
+        let mut words = vec!["asyncsgd".to_owned(), "train".into()];
+        let quoted = |path: &Path| quote(&path.display().to_string());
+        words.extend(source.data.as_deref().map(quoted));
+        let mut option = |name: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
+        };
+        option("test", source.test.as_deref().map(quoted));
+        option("test-fraction", source.test_fraction.map(|f| f.to_string()));
+        option("loss", Some(options.loss.to_string()));
+        option("l2", options.l2.map(|l2| l2.to_string()));
+        option("l1", (options.l1 > 0.0).then(|| options.l1.to_string()));
+        option("workers", Some(plan.workers.to_string()));
+        option("pin", Some(options.pin.to_string()));
+        option("update", Some(plan.update.to_string()));
+        option("block", Some(plan.block.to_string()));
+        option("precision", Some(plan.precision.to_owned()));
+        option("step", Some(options.step.to_string()));
+        option("rate", Some(format!("{:?}", plan.step.rate)));
+        option("schedule", Some(plan.step.schedule.to_string()));
+        option("batch", Some(plan.batch.to_string()));
+        option("seed", Some(plan.seed.to_string()));
+        option("epochs", Some(plan.epochs.to_string()));
+        option("time-limit", plan.time_limit.map(|limit| format!("{}s", limit.as_secs_f64())));
+        option("target-objective", plan.target.map(|target| target.to_string()));
+        let flags = [("--intercept", source.intercept), ("--zero-based", source.zero_based)];
+        words.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()));
+        words.join(" ")
+    }
+}
+
+/// A word as a shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+fn machine(cores: usize) -> Machine {
+    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let cpu = name.map_or("", |(_, name)| name.trim()).to_owned();
+    Machine { cpu, cores, kernel: asyncsgd::kernel_name().into() }
+}
+
+fn data(data: &Dataset, embedded: bool) -> Data {
+    let intercept = usize::from(data.intercept().is_some());
+    let positive = data.labels().iter().filter(|&&label| label > 0.0).count() as f64 / data.len() as f64;
+    Data {
+        path: format!("{}{}", data.name(), if embedded { " (embedded)" } else { "" }),
+        rows: data.len(),
+        features: data.features() - intercept,
+        nonzeros: data.nonzeros() - intercept * data.len(),
+        hash: data.hash().into(),
+        classes: data.classes(),
+        positive: data.classes().map(|_| positive),
+    }
+}
+
+fn point(point: &asyncsgd::Point) -> Point {
+    let &asyncsgd::Point { epoch, train_seconds, examples, objective } = point;
+    Point { epoch, train_seconds, examples, objective }
+}
+
+fn delay<T: Real>(run: &Run<T>) -> Delay {
+    let failed = run.workers.iter().map(|worker| worker.failed_attempts).sum();
+    let workers = run
+        .workers
+        .iter()
+        .map(|worker| Worker { delays: delays(&worker.delays, worker.failed_attempts), core: worker.core });
+    Delay {
+        all: delays(&run.delays(), failed),
+        concurrency: run.plan.workers,
+        expected_mean: run.expected_mean_delay(),
+        workers: workers.collect(),
+    }
+}
+
+fn delays(profile: &Profile, failed_attempts: u64) -> Delays {
+    Delays {
+        count: profile.count(),
+        mean: profile.mean(),
+        p50: profile.quantile(0.5),
+        p90: profile.quantile(0.9),
+        p99: profile.quantile(0.99),
+        p999: profile.quantile(0.999),
+        max: profile.max(),
+        kept_mass: profile.kept_mass(),
+        failed_attempts,
+    }
+}
+
+/// The weights of the largest magnitude, from the strongest, where features have names.
+fn strongest<T: Real>(train: &Dataset, weights: &[T]) -> Vec<Named> {
+    let mut ranks: Vec<usize> = (0..train.features()).collect();
+    ranks.sort_by(|&a, &b| weights[b].to_f64().abs().total_cmp(&weights[a].to_f64().abs()));
+    let counts = train.counts();
+    let named = ranks.into_iter().take(STRONGEST).filter_map(|rank| {
+        let (weight, rows) = (weights[rank].to_f64(), counts[rank]);
+        Some(Named { feature: train.feature_name(rank)?.to_owned(), weight, rows })
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quote("data/a9a-1.txt"), "data/a9a-1.txt");
+        assert_eq!(quote("my data"), "'my data'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,48 @@
+//! The longer texts of the help.
+
+/// After `asyncsgd --help`.
+pub const MAIN: &str = "\
+Examples:
+  asyncsgd train                                 the embedded flights, every core
+  asyncsgd train a9a.xz --test a9a.t.xz -j 8 --epochs 20
+  asyncsgd train data.svm --save model.safetensors --json run.json
+  asyncsgd predict --model model.safetensors new.svm > labels.txt
+  asyncsgd data info data.svm.zst
+
+Results go to standard output, progress and warnings to standard error.
+Exit codes: 0 success, 2 bad usage or bad input, 1 anything else, 130 interrupted.";
+
+/// After `asyncsgd train --help`.
+pub const TRAIN: &str = "\
+Rules for --step, the weight w(τ) of a gradient that is τ updates late; C is the
+concurrency: the number of workers, or RULE@16 for another one, or RULE@online
+for one that is learnt from the delays:
+  delay-adaptive    min(1, C/τ), keeps at least half of all steps' length
+  constant          1
+  drop:M            1 up to τ = M (16, or 4n for 4C), then 0; M ≥ 2C
+  inverse:A         (1 + τ)^-A
+  koloskova:L       min(1, 1/(4Lητ)), L the smoothness
+  ringmaster:R      1 below τ = R (16 or 4n), else ignored and not counted
+  fleet             exp(-βτ), 1/(1 + τ) at τ = (C + 1)/2
+  tail:A            1 + A(1 - 2F(τ)), F the distribution of the delays
+These set the step themselves, without --rate and --schedule:
+  budget1:G[,A]     A·max(0, G - S), S the steps taken since the read
+  budget2:G         G/(τ + 1) while the steps since the read leave so much of G
+  adadelay:L,C      1/(L + C·√(t + τ))
+
+Schedules for --schedule, the factor on the rate after t epochs:
+  constant          1
+  inverse-time:D    1/(1 + Dt)
+  inverse-sqrt:D    1/√(1 + Dt)
+  cosine:E          (1 + cos(πt/E))/2
+  warmup:W[,S]      t/W up to epoch W, then schedule S from its start
+
+Examples:
+  asyncsgd train
+  asyncsgd train a9a.xz --test a9a.t.xz --epochs 20 --workers 8
+  asyncsgd train news20.xz --test-fraction 0.2 --update racy --block 1
+  asyncsgd train data.svm --step drop:4n --rate 0.1 --schedule inverse-sqrt:1
+  asyncsgd train housing.svm --loss squared --intercept --save house.model
+  asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
+
+Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";

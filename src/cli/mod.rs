@@ -1,0 +1,88 @@
+//! The command line: arguments → plan → call → record → report. One file a subcommand.
+
+mod completions;
+mod gather;
+mod help;
+mod interrupt;
+mod load;
+mod options;
+mod output;
+mod progress;
+mod train;
+mod value;
+
+use asyncsgd::{Error, Result};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Lock-free asynchronous SGD: workers update shared parameters without locks, every gradient's delay is
+/// measured, and each update is scaled by it
+#[derive(Parser, Debug)]
+#[command(name = "asyncsgd", version, after_help = help::MAIN, arg_required_else_help = true)]
+#[command(allow_negative_numbers = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    Train(Box<train::Args>),
+    Completions(completions::Args),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Train(args) => train::run(*args),
+            Command::Completions(args) => completions::run(&args),
+        },
+        Err(e) => usage(&e),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            // Whoever read has seen enough.
+            return 0;
+        }
+        for line in error.to_string().lines() {
+            eprintln!("error: {line}");
+        }
+        error.exit_code()
+    }))
+}
+
+/// Help and version go to standard output; what clap complains about becomes a line.
+fn usage(e: &clap::Error) -> Result<u8> {
+    let asked = [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion];
+    if asked.contains(&e.kind()) {
+        return print(|out, colour| match colour {
+            true => write!(out, "{}", e.render().ansi()),
+            false => write!(out, "{}", e.render()),
+        });
+    }
+    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        eprint!("{}", e.render());
+        return Ok(2);
+    }
+    let text = e.render().to_string();
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
+    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+    let line = said.join(" ");
+    Err(Error::usage(format!("{}; see --help", line.trim_start_matches("error: "))))
+}
+
+/// Writes to standard output, telling whether colour is wanted there.
+fn print(write: impl FnOnce(&mut dyn Write, bool) -> io::Result<()>) -> Result<u8> {
+    let stdout = io::stdout();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let mut out = BufWriter::new(stdout.lock());
+    let written = write(&mut out, colour).and_then(|()| out.flush());
+    written.map(|()| 0).map_err(|e| Error::io("write", "<stdout>", e))
+}
+
+fn is_closed_pipe(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,195 @@
+//! Options that several commands share.
+
+use super::value::{self, Check, Given};
+use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
+use asyncsgd::{BlockSize, LossKind, Pin, Precision, Topology, Update};
+use clap::Args;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What to read.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Data")]
+pub struct DataArgs {
+    /// LIBSVM text, plain or compressed by gzip, bzip2, xz or zstd; - is standard input. Without it: the
+    /// embedded flights, will this flight arrive late?
+    pub data: Option<PathBuf>,
+    /// Held-out rows, for the final figures
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+    /// Hold out this share of the rows instead, chosen by the seed
+    #[arg(long, value_name = "F", value_parser = value::fraction())]
+    pub test_fraction: Option<Given<f64>>,
+    /// Feature indices of the files start from 0, not 1
+    #[arg(long)]
+    pub zero_based: bool,
+}
+
+/// What is minimised.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Objective: mean loss + l2/2·|w|² + l1·|w|₁")]
+pub struct ObjectiveArgs {
+    /// The loss; logistic, hinge and squared-hinge classify two labels, squared and huber fit numbers
+    #[arg(long, value_name = "LOSS", default_value = "logistic", value_parser = value::one_of(&LossKind::ALL))]
+    pub loss: Given<LossKind>,
+    /// Strength of the L2 penalty [default: 1/rows]
+    #[arg(long, value_name = "L2", value_parser = value::at_least_zero())]
+    pub l2: Option<Given<f64>>,
+    /// Strength of the L1 penalty, which makes weights exactly 0
+    #[arg(long, value_name = "L1", default_value = "0", value_parser = value::at_least_zero())]
+    pub l1: Given<f64>,
+    /// Add a bias, which is not penalised
+    #[arg(long)]
+    pub intercept: bool,
+}
+
+/// Who works, and how updates reach the shared parameters.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Workers")]
+pub struct WorkerArgs {
+    /// Worker threads [default: the cores that we may use]
+    #[arg(long, short = 'j', value_name = "N", value_parser = value::count())]
+    pub workers: Option<Given<usize>>,
+    /// Cores for the workers: auto (one each), none, or a list such as 0,2,3
+    #[arg(long, value_name = "CORES", default_value = "auto", value_parser = value::value::<Pin>())]
+    pub pin: Given<Pin>,
+    /// How an addition reaches a shared parameter: by compare-exchange, by load and store (updates can be
+    /// lost), or under a lock
+    #[arg(long, value_name = "MODE", default_value = "cas", value_parser = value::one_of(&Update::ALL))]
+    pub update: Given<Update>,
+    /// Examples that a worker runs on its own copy of the frequent parameters before it publishes the
+    /// difference; 1 sends each update to the shared parameters
+    #[arg(long, value_name = "B", default_value = "auto", value_parser = value::value::<BlockSize>())]
+    pub block: Given<BlockSize>,
+    /// Number type of the parameters
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = value::one_of(&Precision::ALL))]
+    pub precision: Given<Precision>,
+}
+
+/// How long a step is.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Step: rate × schedule × weight of the delay")]
+pub struct StepArgs {
+    /// How a gradient's delay τ changes its step, RULE or RULE@C with another concurrency C; see below
+    #[arg(long, value_name = "RULE", default_value = "delay-adaptive", value_parser = value::value::<DelayRule>())]
+    pub step: Given<DelayRule>,
+    /// The base rate; auto takes it from the curvature of the loss on the data
+    #[arg(long, value_name = "ETA", default_value = "auto", value_parser = value::auto_or_positive())]
+    pub rate: Given<Option<f64>>,
+    /// How the rate changes over the epochs; see below [default: inverse-time:1]
+    #[arg(long, value_name = "S", value_parser = value::value::<Schedule>())]
+    pub schedule: Option<Given<Schedule>>,
+    /// Examples whose gradients are averaged for a step
+    #[arg(long, value_name = "B", default_value = "1", value_parser = value::count())]
+    pub batch: Given<usize>,
+    /// Seed of everything random: one worker repeats a run to the bit
+    #[arg(long, value_name = "SEED", default_value = "0", value_parser = value::seed())]
+    pub seed: Given<u64>,
+}
+
+/// When to stop.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Stopping")]
+pub struct StopArgs {
+    /// Passes over the data; a fraction is a part of a pass
+    #[arg(long, short = 'e', value_name = "E", default_value = "10", value_parser = value::at_least_zero())]
+    pub epochs: Given<f64>,
+    /// The longest training time: 500ms, 30s, 5m, 2h
+    #[arg(long, value_name = "TIME", value_parser = value::duration())]
+    pub time_limit: Option<Given<Duration>>,
+    /// Stop after the first epoch whose objective is at most this
+    #[arg(long, value_name = "F", value_parser = value::finite())]
+    pub target_objective: Option<Given<f64>>,
+}
+
+/// A delay weight with its concurrency: a step rule without rate and schedule, which have options of their
+/// own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DelayRule {
+    pub weight: Weight,
+    pub concurrency: Concurrency,
+}
+
+impl FromStr for DelayRule {
+    type Err = asyncsgd::Error;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        if s.contains('*') {
+            let line = format!("found '{s}', expected a rule without '*': see --rate and --schedule");
+            return Err(asyncsgd::Error::usage(line));
+        }
+        let StepRule { weight, concurrency, .. } = s.parse()?;
+        Ok(Self { weight, concurrency })
+    }
+}
+
+impl fmt::Display for DelayRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        StepRule { concurrency: self.concurrency, ..StepRule::new(1.0, self.weight) }.fmt(f)
+    }
+}
+
+/// The options of a training run, checked.
+#[derive(Debug, Clone)]
+pub struct Training {
+    pub loss: LossKind,
+    pub l2: Option<f64>,
+    pub l1: f64,
+    pub workers: usize,
+    pub pin: Pin,
+    pub update: Update,
+    pub block: BlockSize,
+    pub precision: Precision,
+    pub step: DelayRule,
+    pub rate: Option<f64>,
+    pub schedule: Option<Schedule>,
+    pub batch: usize,
+    pub seed: u64,
+    pub epochs: f64,
+    pub time_limit: Option<Duration>,
+    pub target: Option<f64>,
+}
+
+/// The most worker threads.
+const MOST_WORKERS: usize = 4096;
+
+impl Training {
+    /// Checks the options together; complaints go to `check`.
+    pub fn check(
+        check: &mut Check,
+        (objective, workers, step, stop): (ObjectiveArgs, WorkerArgs, StepArgs, StopArgs),
+    ) -> asyncsgd::Result<Self> {
+        let topology = Topology::detect();
+        let training = Self {
+            loss: check.take(objective.loss),
+            l2: check.option(objective.l2),
+            l1: check.take(objective.l1),
+            workers: check.option(workers.workers).unwrap_or(topology.cores()),
+            pin: check.take(workers.pin),
+            update: check.take(workers.update),
+            block: check.take(workers.block),
+            precision: check.take(workers.precision),
+            step: check.take(step.step),
+            rate: check.take(step.rate),
+            schedule: check.option(step.schedule),
+            batch: check.take(step.batch),
+            seed: check.take(step.seed),
+            epochs: check.take(stop.epochs),
+            time_limit: check.option(stop.time_limit),
+            target: check.option(stop.target_objective),
+        };
+        let n = training.workers;
+        check.require(n <= MOST_WORKERS, format!("--workers: found {n}, expected at most {MOST_WORKERS}"));
+        check.result(topology.plan(&training.pin, n.clamp(1, MOST_WORKERS)))?;
+        let rule = StepRule {
+            rate: training.rate.unwrap_or(1.0),
+            schedule: training.schedule.clone().unwrap_or_default(),
+            weight: training.step.weight,
+            concurrency: training.step.concurrency,
+        };
+        check.result(rule.stepper(n.clamp(1, MOST_WORKERS)))?;
+        Ok(training)
+    }
+}

@@ -1,0 +1,249 @@
+//! Everything that a run tells, as plain data: what the reports are made from.
+//!
+//! As JSON it keeps to `report/schema.json` ([`report::SCHEMA`](crate::report::SCHEMA)). Numbers that are
+//! not finite become `null`.
+
+use serde::Serialize;
+
+/// The version of the record's form: it changes when a key changes its meaning or goes away.
+pub const VERSION: u32 = 1;
+
+/// A run of training.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub schema: u32,
+    /// What ran.
+    pub program: Program,
+    /// Where it ran.
+    pub machine: Machine,
+    /// How it ran: every option as it was resolved.
+    pub plan: Plan,
+    /// What was trained on.
+    pub data: Data,
+    /// What was held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Data>,
+    /// The objective at the start and after each epoch.
+    pub series: Vec<Point>,
+    /// What came of it.
+    #[serde(rename = "final")]
+    pub outcome: Outcome,
+    /// How long it took.
+    pub time: Time,
+    /// How fast it was.
+    pub throughput: Throughput,
+    /// How late gradients were.
+    pub delay: Delay,
+    /// Why it ended: `epochs`, `target`, `time-limit`, `interrupt` or `diverged`.
+    pub stop: String,
+    /// What the user should know, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// The program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// The processor's name; empty where the system does not tell.
+    pub cpu: String,
+    /// Cores that the process may use.
+    pub cores: usize,
+    /// The name of the kernels in use.
+    pub kernel: String,
+}
+
+/// Every option of a run as it was resolved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// A command that repeats the run.
+    pub command: String,
+    /// The loss.
+    pub loss: String,
+    /// The L2 penalty.
+    pub l2: f64,
+    /// The L1 penalty.
+    pub l1: f64,
+    /// Whether there is a bias that is not regularised.
+    pub intercept: bool,
+    /// Worker threads.
+    pub workers: usize,
+    /// The core of each worker; `None` where it is not pinned.
+    pub pins: Vec<Option<usize>>,
+    /// How updates reach the shared parameters.
+    pub update: String,
+    /// Examples in a block; 1 is direct.
+    pub block: usize,
+    /// Parameters that a block copies.
+    pub hot: usize,
+    /// Examples in a mini-batch.
+    pub batch: usize,
+    /// The delay weight, with its concurrency where that is not the number of workers.
+    pub step: String,
+    /// The base rate.
+    pub rate: f64,
+    /// Where the base rate comes from; empty where it was given.
+    pub rate_origin: String,
+    /// The schedule of the base rate.
+    pub schedule: String,
+    /// Passes over the examples.
+    pub epochs: f64,
+    /// The longest training time, in seconds.
+    pub time_limit_seconds: Option<f64>,
+    /// The objective to stop at.
+    pub target_objective: Option<f64>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// `f32` or `f64`.
+    pub precision: String,
+    /// Examples that a worker takes at a time.
+    pub chunk: usize,
+}
+
+/// A data set.
+#[derive(Debug, Clone, Serialize)]
+pub struct Data {
+    /// The file as the user named it.
+    pub path: String,
+    /// Rows.
+    pub rows: usize,
+    /// Features, the intercept not counted.
+    pub features: usize,
+    /// Stored values, the intercept not counted.
+    pub nonzeros: usize,
+    /// The content's xxh3-128 in hex; of the whole where this is a part.
+    pub hash: String,
+    /// The two original labels that became −1 and +1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<[f32; 2]>,
+    /// The share of the rows whose label is the second of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<f64>,
+}
+
+/// The state of training at one evaluation.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Point {
+    /// Passes over the examples so far.
+    pub epoch: f64,
+    /// Seconds of training so far, evaluation left out.
+    pub train_seconds: f64,
+    /// Examples processed so far.
+    pub examples: u64,
+    /// The objective, regulariser included.
+    pub objective: f64,
+}
+
+/// The trained model's quality.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Outcome {
+    /// The objective at the end.
+    pub objective: f64,
+    /// `test`, or `train` where nothing was held out: the rows that the following were computed on.
+    pub on: String,
+    /// The share of rows whose label is predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The area under the ROC curve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
+    /// The mean of −ln p(label), where the model tells probabilities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_loss: Option<f64>,
+    /// The root of the mean squared error, where labels are numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rmse: Option<f64>,
+    /// The mean absolute error, where labels are numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mae: Option<f64>,
+    /// The weights of the largest magnitude, where features have names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strongest: Vec<Named>,
+}
+
+/// A feature's weight.
+#[derive(Debug, Clone, Serialize)]
+pub struct Named {
+    /// The feature.
+    pub feature: String,
+    /// Its weight.
+    pub weight: f64,
+    /// Rows of the training data that have it.
+    pub rows: u32,
+}
+
+/// Durations in seconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Time {
+    /// Reading and laying out the data.
+    pub load_seconds: f64,
+    /// Training, evaluation left out.
+    pub train_seconds: f64,
+}
+
+/// Rates over the training time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Throughput {
+    /// Examples a second.
+    pub examples_per_second: f64,
+    /// Data values a second.
+    pub nonzeros_per_second: f64,
+    /// Published updates (iterations) a second.
+    pub updates_per_second: f64,
+}
+
+/// How late gradients were, in updates: the number of other updates that were begun, and not yet known to be
+/// complete when the gradient's parameters were read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delay {
+    /// All workers together.
+    #[serde(flatten)]
+    pub all: Delays,
+    /// Gradients in flight: the number of workers.
+    pub concurrency: usize,
+    /// The mean delay that the workers would show if they had always been busy.
+    pub expected_mean: f64,
+    /// Each worker.
+    pub workers: Vec<Worker>,
+}
+
+/// One worker.
+#[derive(Debug, Clone, Serialize)]
+pub struct Worker {
+    /// Its delays.
+    #[serde(flatten)]
+    pub delays: Delays,
+    /// The core that it was pinned to.
+    pub core: Option<usize>,
+}
+
+/// A distribution of delays.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delays {
+    /// Updates.
+    pub count: u64,
+    /// The mean.
+    pub mean: f64,
+    /// The median.
+    pub p50: u64,
+    /// The 90th percentile.
+    pub p90: u64,
+    /// The 99th percentile.
+    pub p99: u64,
+    /// The 99.9th percentile.
+    pub p999: u64,
+    /// The largest.
+    pub max: u64,
+    /// The mean of the weights that the step rule gave: 1 where delays shortened no step.
+    pub kept_mass: f64,
+    /// Compare-exchange attempts that failed because another worker was faster.
+    pub failed_attempts: u64,
+}

@@ -1,0 +1,214 @@
+//! `asyncsgd train` as a program: its record, its files, and how it ends.
+
+mod common;
+
+use common::{asyncsgd, folder, small, stderr, stdout};
+use serde_json::Value;
+use std::fs;
+
+/// Checks a value against the part of JSON schema that ours uses; any other keyword is a panic.
+fn validate(schema: &Value, value: &Value, root: &Value, path: &str) {
+    for (keyword, rule) in schema.as_object().unwrap() {
+        let holds = match keyword.as_str() {
+            "$schema" | "title" | "description" | "$defs" => true,
+            "$ref" => {
+                let target = root.pointer(rule.as_str().unwrap().strip_prefix('#').unwrap()).unwrap();
+                validate(target, value, root, path);
+                true
+            }
+            "const" => value == rule,
+            "enum" => rule.as_array().unwrap().contains(value),
+            "type" => {
+                let one = std::slice::from_ref(rule);
+                let types = rule.as_array().map_or(one, |types| &types[..]);
+                types.iter().any(|t| has_type(value, t.as_str().unwrap()))
+            }
+            "minimum" => value.as_f64().is_none_or(|x| x >= rule.as_f64().unwrap()),
+            "required" => {
+                rule.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some())
+            }
+            "properties" => {
+                for (key, rule) in rule.as_object().unwrap() {
+                    if let Some(value) = value.get(key) {
+                        validate(rule, value, root, &format!("{path}/{key}"));
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                assert_eq!(rule, false);
+                value.as_object().unwrap().keys().all(|key| schema["properties"].get(key).is_some())
+            }
+            "items" => {
+                for (i, item) in value.as_array().unwrap().iter().enumerate() {
+                    validate(rule, item, root, &format!("{path}/{i}"));
+                }
+                true
+            }
+            other => panic!("the keyword {other} is not checked"),
+        };
+        assert!(holds, "{path}: {keyword} {rule} does not hold of {value}");
+    }
+}
+
+fn has_type(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "number" => value.is_number(),
+        "integer" => value.is_u64() || value.is_i64(),
+        other => panic!("the type {other} is not checked"),
+    }
+}
+
+fn valid(json: &[u8]) -> Value {
+    let schema: Value = serde_json::from_str(asyncsgd::report::SCHEMA).unwrap();
+    let record = serde_json::from_slice(json).unwrap();
+    validate(&schema, &record, &schema, "");
+    record
+}
+
+#[test]
+fn the_record_keeps_to_the_schema() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 400);
+    let json = folder.path().join("run.json");
+    let losses = ["logistic", "hinge", "squared-hinge", "squared", "huber"];
+    for (loss, precision) in losses.into_iter().zip(["f32", "f64"].into_iter().cycle()) {
+        let options = ["--loss", loss, "--precision", precision, "--test-fraction", "0.25", "--workers", "2"];
+        let out = asyncsgd().arg("train").arg(&data).args(options).arg("--json").arg(&json).output().unwrap();
+        assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+        let record = valid(&fs::read(&json).unwrap());
+        assert_eq!(record["plan"]["loss"], loss);
+        assert_eq!((&record["data"]["rows"], &record["test"]["rows"]), (&300.into(), &100.into()));
+        assert_eq!(record["series"].as_array().unwrap().len(), 11);
+        let classifies = !["squared", "huber"].contains(&loss);
+        assert_eq!(record["final"].get("accuracy").is_some(), classifies);
+        assert_eq!(record["final"].get("rmse").is_some(), !classifies);
+        let series = record["series"].as_array().unwrap();
+        let objective = |i: usize| series[i]["objective"].as_f64().unwrap();
+        assert!(objective(10) < 0.9 * objective(0), "{loss}: {} to {}", objective(0), objective(10));
+        assert!(stdout(&out).contains("self-check"));
+    }
+}
+
+#[test]
+fn a_diverged_run_says_so_and_saves_nothing() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 100);
+    let model = folder.path().join("old.safetensors");
+    fs::write(&model, "old").unwrap();
+    let options = ["--loss", "squared", "--rate", "1e30", "--workers", "1", "--json", "-", "--save"];
+    let out = asyncsgd().arg("train").arg(&data).args(options).arg(&model).output().unwrap();
+    assert_eq!(out.status.code(), Some(1), "{}", stderr(&out));
+    assert!(
+        stderr(&out).starts_with("error: training diverged: try a --rate below 1e30"),
+        "{}",
+        stderr(&out)
+    );
+    assert_eq!(valid(&out.stdout)["stop"], "diverged");
+    assert_eq!(fs::read_to_string(&model).unwrap(), "old");
+}
+
+#[test]
+fn one_worker_repeats_a_run_from_its_record() {
+    let folder = folder();
+    let data = small(&folder, "my data.svm", 200);
+    let options = ["--workers", "1", "--seed", "3", "--epochs", "2.5", "--json", "-"];
+    let out = asyncsgd().arg("train").arg(&data).args(options).output().unwrap();
+    let first = valid(&out.stdout);
+    let command = first["plan"]["command"].as_str().unwrap();
+    let program = common::program();
+    let line = format!("{}{} --json -", program.display(), command.strip_prefix("asyncsgd").unwrap());
+    let again = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+    let second = valid(&again.stdout);
+    let objectives = |record: &Value| -> Vec<Value> {
+        record["series"].as_array().unwrap().iter().map(|point| point["objective"].clone()).collect()
+    };
+    assert_eq!(objectives(&first), objectives(&second));
+    assert_eq!(objectives(&first).len(), 4);
+    assert_eq!(first["final"], second["final"]);
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 100);
+    let line = format!("'{}' train '{}' | head -n 1", common::program().display(), data.display());
+    let out = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert_eq!((stderr(&out), stdout(&out).lines().count()), (String::new(), 1));
+    assert!(stdout(&out).contains("asyncsgd"));
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 100);
+    let out = asyncsgd().arg("train").arg(&data).args(["--quiet", "--workers", "1"]).output().unwrap();
+    assert_eq!((out.status.code(), stdout(&out), stderr(&out)), (Some(0), String::new(), String::new()));
+}
+
+#[test]
+fn standard_input_is_data() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 100);
+    let mut train = asyncsgd();
+    train.args(["train", "-", "--workers", "1", "--json", "-"]).stdin(fs::File::open(&data).unwrap());
+    assert_eq!(valid(&train.output().unwrap().stdout)["data"]["path"], "<stdin>");
+}
+
+/// An interrupted run keeps what was learnt and tells that it was interrupted.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_learnt() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let folder = folder();
+    let data = small(&folder, "data.svm", 2000);
+    let (model, json) = (folder.path().join("m.safetensors"), folder.path().join("run.json"));
+    let mut child = asyncsgd()
+        .arg("train")
+        .arg(&data)
+        .args(["--epochs", "1e9", "--workers", "2", "--save"])
+        .arg(&model)
+        .arg("--json")
+        .arg(&json)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Before the handler is there an interrupt ends the program at once, as nothing is learnt yet; the
+    // workers' threads are there after it is.
+    let tasks = format!("/proc/{}/task", child.id());
+    let start = Instant::now();
+    let workers = || {
+        let names = fs::read_dir(&tasks).into_iter().flatten().flatten();
+        let names = names.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("ctrl-c")).count()
+    };
+    while workers() == 0 && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            panic!("the program did not stop");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130), "{}", stderr(&out));
+    assert!(stderr(&out).contains("interrupted"), "{}", stderr(&out));
+    assert!(stdout(&out).contains("interrupted; what was learnt so far is kept"), "{}", stdout(&out));
+    assert_eq!(valid(&fs::read(&json).unwrap())["stop"], "interrupt");
+    let model = asyncsgd::SavedModel::load(&model).unwrap();
+    assert!(model.weights.iter().any(|&w| w != 0.0));
+}
