@@ -79,12 +79,14 @@ impl Clock {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// After the last store. Returns the number of completed updates, this one included.
+    /// After the last store. Returns a ticket for a worker that goes straight on: it is taken in the same instant
+    /// in which this update completes, so that a worker which is interrupted between its updates is never out of
+    /// the count.
     #[inline]
-    pub fn finish(&self, commit: Commit) -> u64 {
+    pub fn finish(&self, commit: Commit) -> Ticket {
         let Commit { .. } = commit;
-        // Release: whoever counts this update sees its stores.
-        self.done.fetch_add(1, Ordering::Release) + 1
+        // Release: whoever counts this update sees its stores. Acquire: as in `begin`, for the ticket.
+        Ticket { completed: self.done.fetch_add(1, Ordering::AcqRel) + 1 }
     }
 
     /// Completed updates.
@@ -126,12 +128,12 @@ mod tests {
         let a = clock.commit(a);
         assert_eq!(a, Commit { iteration: 0, delay: 0 });
         let c = clock.begin();
-        assert_eq!(clock.finish(a), 1);
+        assert_eq!(clock.finish(a), Ticket { completed: 1 });
         let b = clock.commit(b);
         assert_eq!(b, Commit { iteration: 1, delay: 1 });
         assert_eq!(clock.delay_now(c), 2);
         assert_eq!(clock.commit(c), Commit { iteration: 2, delay: 2 });
-        assert_eq!(clock.finish(b), 2);
+        assert_eq!(clock.finish(b), Ticket { completed: 2 });
         assert_eq!(clock.iterations(), 2);
     }
 
@@ -151,13 +153,12 @@ mod tests {
                     }
                     let commit = clock.commit(tickets[w]);
                     sum += commit.delay;
-                    clock.finish(commit);
-                    tickets[w] = clock.begin();
+                    tickets[w] = clock.finish(commit);
                 }
                 for ticket in tickets {
                     let commit = clock.commit(ticket);
                     sum += commit.delay;
-                    clock.finish(commit);
+                    let _ = clock.finish(commit);
                 }
             }
             let total = clock.iterations();

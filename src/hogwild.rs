@@ -121,7 +121,7 @@ impl<T: Real> Hogwild<T> {
 }
 
 /// What a worker holds between reading parameters and applying its gradient.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a ticket is taken to be applied"]
 pub struct Ticket {
     clock: clock::Ticket,
@@ -139,6 +139,9 @@ pub struct Applied {
     pub delay: u64,
     /// The step size that the gradient was multiplied with; 0 where it was dropped.
     pub step: f64,
+    /// A ticket for a worker that goes straight on to its next gradient: taken as this update completed, it counts
+    /// also the time between the two.
+    pub next: Ticket,
 }
 
 /// Something to step along: w −= step·direction.
@@ -185,8 +188,8 @@ struct Local {
     workers: usize,
     recorder: Recorder,
     failed: u64,
-    /// The schedule's time where it is given from outside, in epochs.
-    time: Option<f64>,
+    /// The schedule's time in epochs, and the rate then, where time is given from outside.
+    time: Option<(f64, f64)>,
     /// What watches the worker more closely than the recorder, if anything does.
     probe: Option<Box<Probe>>,
 }
@@ -229,7 +232,7 @@ impl<T: Real> Worker<T> {
 
     /// Sets the schedule's time, in epochs, instead of counting iterations.
     pub fn set_time(&mut self, epoch: f64) {
-        self.local.time = Some(epoch);
+        self.local.time = Some((epoch, self.local.stepper.rate(epoch)));
     }
 
     /// The live view of this worker's delays, for another thread.
@@ -242,10 +245,11 @@ impl<T: Real> Worker<T> {
         self.local.failed
     }
 
-    /// Runs `examples` of the objective as local steps of mini-batches of `batch` on `block`, and publishes
-    /// the difference in one iteration of the clock.
+    /// Runs `examples` of the objective, after `ticket` was taken, as local steps of mini-batches of `batch` on
+    /// `block`, and publishes the difference in one iteration of the clock.
     pub(crate) fn run_block<O: Objective<T>>(
         &mut self,
+        ticket: Ticket,
         objective: &O,
         gradient: &mut O::Gradient,
         block: &mut Block<T>,
@@ -253,7 +257,7 @@ impl<T: Real> Worker<T> {
         batch: usize,
     ) -> Applied {
         let (core, local) = (&*self.core, &mut self.local);
-        let job = Job { objective, gradient, block, examples, batch };
+        let job = Job { ticket, objective, gradient, block, examples, batch };
         match core.update {
             Update::Cas => core.run_block::<Cas, O>(local, job),
             Update::Racy | Update::Locked => core.run_block::<Racy, O>(local, job),
@@ -263,6 +267,7 @@ impl<T: Real> Worker<T> {
 
 /// A block of examples to run: the arguments of [`Worker::run_block`].
 struct Job<'a, T: Real, O: Objective<T>> {
+    ticket: Ticket,
     objective: &'a O,
     gradient: &'a mut O::Gradient,
     block: &'a mut Block<T>,
@@ -273,7 +278,11 @@ struct Job<'a, T: Real, O: Objective<T>> {
 impl<T: Real> Core<T> {
     #[inline]
     fn begin(&self, local: &Local) -> Ticket {
-        let clock = self.clock.begin();
+        self.ticket(local, self.clock.begin())
+    }
+
+    #[inline]
+    fn ticket(&self, local: &Local, clock: clock::Ticket) -> Ticket {
         // Relaxed: the budget is a heuristic sum; a missed addend makes one step a little larger.
         let steps = if local.stepper.needs_spent() { self.steps.load(Ordering::Relaxed) } else { 0.0 };
         let probe = local.probe.as_deref();
@@ -307,16 +316,19 @@ impl<T: Real> Core<T> {
                     probe.trace(iteration, delay, 0.0);
                 }
                 local.recorder.record(delay, 0.0);
-                return Applied { iteration, delay, step: 0.0 };
+                return Applied { iteration, delay, step: 0.0, next: self.begin(local) };
             }
         }
         let in_flight = InFlight { clock: &self.clock, commit: self.clock.commit(ticket.clock) };
         let commit = in_flight.commit;
-        let epoch = local.time.unwrap_or(commit.iteration as f64 / self.epoch);
+        let (epoch, rate) = local.time.unwrap_or_else(|| {
+            let epoch = commit.iteration as f64 / self.epoch;
+            (epoch, local.stepper.rate(epoch))
+        });
         let budget = local.stepper.needs_spent();
         let spent = if budget { self.steps.load(Ordering::Relaxed) - ticket.steps } else { 0.0 };
         let moment = Moment { iteration: commit.iteration, epoch, delay: commit.delay, spent };
-        let step = Step { rate: local.stepper.rate(epoch), weight: local.stepper.weight(&moment) };
+        let step = Step { rate, weight: local.stepper.weight(&moment) };
         if budget {
             self.steps.fetch_add(step.rate * step.weight, Ordering::Relaxed);
         }
@@ -328,17 +340,16 @@ impl<T: Real> Core<T> {
         // Before the update counts as done: what a worker does between that and its next read is time in
         // which no update of its own is in flight, and the mean delay would fall short of n − 1.
         local.recorder.record(commit.delay, weight);
-        drop(in_flight);
-        Applied { iteration: commit.iteration, delay: commit.delay, step: step.rate * weight }
+        let next = self.ticket(local, in_flight.finish());
+        Applied { iteration: commit.iteration, delay: commit.delay, step: step.rate * weight, next }
     }
 
     fn run_block<M: Mode, O: Objective<T>>(&self, local: &mut Local, job: Job<'_, T, O>) -> Applied {
-        let Job { objective, gradient, block, examples, batch } = job;
-        let ticket = self.begin(local);
+        let Job { ticket, objective, gradient, block, examples, batch } = job;
         let cells = self.params.cells();
         block.refresh(cells);
-        let epoch = local.time.unwrap_or(self.clock.iterations() as f64 / self.epoch);
-        let rate = local.stepper.rate(epoch);
+        let iterations = || self.clock.iterations() as f64;
+        let rate = local.time.map_or_else(|| local.stepper.rate(iterations() / self.epoch), |(_, rate)| rate);
         let locked = self.update == Update::Locked;
         let steps = examples.len().div_ceil(batch) as f64;
         let mut view = block.view::<M>(cells);
@@ -377,10 +388,18 @@ struct InFlight<'a> {
     commit: clock::Commit,
 }
 
-impl Drop for InFlight<'_> {
+impl InFlight<'_> {
     #[inline]
+    fn finish(self) -> clock::Ticket {
+        let ticket = self.clock.finish(self.commit);
+        std::mem::forget(self);
+        ticket
+    }
+}
+
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.clock.finish(self.commit);
+        let _ = self.clock.finish(self.commit);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The floating-point types that parameters may have, and their atomic cells.
 
+use crate::kernel::{Row, shared, sparse};
 use crate::sync::{AtomicF32, AtomicF64, Ordering};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -59,6 +60,11 @@ pub trait Real:
     fn min(self, other: Self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Σ value·w\[id\] over the nonzeros of a row.
+    ///
+    /// # Panics
+    /// If the row has an id outside `weights`.
+    fn dot(weights: &[Self], row: Row<'_>) -> Self;
 }
 
 /// One shared float. All accesses are relaxed: see `params/ORDERING.md`.
@@ -72,10 +78,28 @@ pub trait Cell<T>: Send + Sync {
     /// Stores `new` if the cell holds `current` to the bit (and sometimes not even then); otherwise
     /// what it holds comes back as the error.
     fn compare_exchange(&self, current: T, new: T) -> Result<T, T>;
+    /// Adds `change` to four cells, losing nothing; returns how many attempts failed.
+    fn add4(cells: &[Self; 4], change: &[T; 4]) -> u64
+    where
+        Self: Sized;
+    /// Copies the first `out.len()` cells out.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    fn copy_out(cells: &[Self], out: &mut [T])
+    where
+        Self: Sized;
+    /// Σ value·cell\[id\] over the nonzeros of a row.
+    ///
+    /// # Panics
+    /// If the row has an id outside `cells`.
+    fn dot(cells: &[Self], row: Row<'_>) -> T
+    where
+        Self: Sized;
 }
 
 macro_rules! real {
-    ($float:ident, $atomic:ident) => {
+    ($float:ident, $atomic:ident, $dot:expr, $dot_shared:expr, { $($wide:item)* }) => {
         impl Real for $float {
             type Atomic = $atomic;
             const NAME: &'static str = stringify!($float);
@@ -117,6 +141,10 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
+            #[inline]
+            fn dot(weights: &[Self], row: Row<'_>) -> Self {
+                $dot(weights, row)
+            }
         }
 
         // Relaxed throughout: a parameter is read and written one float at a time, and what an update
@@ -138,8 +166,47 @@ macro_rules! real {
             fn compare_exchange(&self, current: $float, new: $float) -> Result<$float, $float> {
                 self.compare_exchange_weak(current, new, Ordering::Relaxed, Ordering::Relaxed)
             }
+            #[inline]
+            fn dot(cells: &[Self], row: Row<'_>) -> $float {
+                $dot_shared(cells, row)
+            }
+            $($wide)*
         }
     };
 }
-real!(f32, AtomicF32);
-real!(f64, AtomicF64);
+real!(f32, AtomicF32, sparse::dot_f32, sparse::dot_shared_f32, {
+    #[inline]
+    fn add4(cells: &[Self; 4], change: &[f32; 4]) -> u64 {
+        shared::add4(cells, change).unwrap_or_else(|| add4_singly(cells, change))
+    }
+    #[inline]
+    fn copy_out(cells: &[Self], out: &mut [f32]) {
+        shared::copy_out(cells, out);
+    }
+});
+real!(f64, AtomicF64, |w, row| sparse::dot(w, row, |&w| w), |w, row| sparse::dot(w, row, Cell::get), {
+    #[inline]
+    fn add4(cells: &[Self; 4], change: &[f64; 4]) -> u64 {
+        add4_singly(cells, change)
+    }
+    #[inline]
+    fn copy_out(cells: &[Self], out: &mut [f64]) {
+        let cells = &cells[..out.len()];
+        for (out, cell) in out.iter_mut().zip(cells) {
+            *out = cell.get();
+        }
+    }
+});
+
+/// Four compare-exchange loops.
+fn add4_singly<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
+    let mut failed = 0;
+    for (cell, &change) in cells.iter().zip(change) {
+        let mut old = cell.get();
+        while let Err(now) = cell.compare_exchange(old, old + change) {
+            old = now;
+            failed += 1;
+        }
+    }
+    failed
+}

@@ -35,9 +35,9 @@ pub trait Sink<T: Real> {
     /// again with the new value.
     fn update(&mut self, i: usize, change: impl Fn(T) -> T);
 
-    /// w\[id\] += change(id, w\[id\], value) for each nonzero of a sparse row: one combined addition a
-    /// coordinate.
-    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T);
+    /// w\[id\] += change(w\[id\], value, beside\[id\]) for each nonzero of a sparse row: one combined addition
+    /// a coordinate. `beside` holds one constant a parameter, for example its penalty.
+    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T);
 
     /// w\[start + j\] += a·x\[j\].
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T);
@@ -51,7 +51,9 @@ pub trait Sink<T: Real> {
     /// w\[id\] += a·value for each nonzero of a sparse row.
     #[inline]
     fn axpy(&mut self, row: Row<'_>, a: T) {
-        self.update_row(row, |_, _, v| a * v);
+        for (i, v) in row.iter() {
+            self.add(i, a * T::from_f32(v));
+        }
     }
 }
 
@@ -68,7 +70,7 @@ impl<T: Real> Weights<T> for [T] {
 
     #[inline]
     fn dot(&self, row: Row<'_>) -> T {
-        sparse::dot(self, row, |&w| w)
+        T::dot(self, row)
     }
 
     #[inline]
@@ -89,8 +91,8 @@ impl<T: Real> Sink<T> for [T] {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T) {
-        sparse::for_each_mut(self, row, |w, i, v| *w += change(i, *w, T::from_f32(v)));
+    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T) {
+        sparse::for_each_mut(self, row, beside, |w, v, b| *w += change(*w, T::from_f32(v), T::from_f32(b)));
     }
 
     #[inline]

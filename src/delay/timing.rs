@@ -76,7 +76,7 @@ impl Timing {
 }
 
 /// The start of an iteration that is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Start {
     pub(crate) at: Instant,
     /// Updates begun when the worker read.

@@ -1,8 +1,7 @@
 //! Where workers get their work, wait between epochs, and learn that the run is over.
 //!
-//! Work is handed out in chunks of examples, numbered through the run: chunk c belongs to epoch c / per_epoch.
-//! A worker takes the next number from a shared counter, once a chunk, so that fast workers do more of them.
-//! The monitor releases the chunks of one epoch at a time; a worker whose number is not yet released waits.
+//! The monitor releases the chunks of one epoch at a time, numbered from 0. A worker takes the next number from a
+//! shared counter, once a chunk, so that fast workers do more of them; when the numbers are used up it waits.
 //! When all wait, nobody writes: the monitor evaluates, then releases the next epoch.
 
 use crate::sync::{
@@ -13,13 +12,12 @@ use std::time::{Duration, Instant};
 pub(super) struct Gate {
     /// The next chunk to hand out.
     next: CachePadded<AtomicU64>,
-    /// Chunks below this may run. Written once an epoch, read once a chunk.
+    /// The chunks of this epoch. Written once an epoch, read once a chunk.
     released: CachePadded<AtomicU64>,
     stop: Arc<AtomicBool>,
-    /// The start line: workers that have reached it since the run began, …
+    /// The start line: workers that have reached it in this epoch.
     ready: AtomicUsize,
-    /// … how many must have reached it before any starts, and when the last one did.
-    expected: AtomicUsize,
+    workers: usize,
     state: Mutex<State>,
     to_workers: Condvar,
     to_monitor: Condvar,
@@ -28,8 +26,10 @@ pub(super) struct Gate {
 struct State {
     /// Workers that have not left.
     live: usize,
-    /// Workers waiting for their chunk's release.
+    /// Workers that wait for the next epoch.
     waiting: usize,
+    /// How many epochs have been released.
+    epoch: u64,
     started: Option<Instant>,
     ended: Option<Instant>,
 }
@@ -45,13 +45,14 @@ pub(super) enum Rest {
 
 impl Gate {
     pub(super) fn new(workers: usize) -> Self {
+        let state = State { live: workers, waiting: 0, epoch: 0, started: None, ended: None };
         Self {
             next: CachePadded::new(AtomicU64::new(0)),
             released: CachePadded::new(AtomicU64::new(0)),
             stop: Arc::new(AtomicBool::new(false)),
             ready: AtomicUsize::new(0),
-            expected: AtomicUsize::new(0),
-            state: Mutex::new(State { live: workers, waiting: 0, started: None, ended: None }),
+            workers,
+            state: Mutex::new(state),
             to_workers: Condvar::new(),
             to_monitor: Condvar::new(),
         }
@@ -62,51 +63,54 @@ impl Gate {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The next chunk for a worker, once it is released; `None` when the run is over.
+    /// The next chunk for a worker, once there is one; `None` when the run is over. A worker that had to wait
+    /// calls `begin` when it has its chunk and before any worker starts, so that all are in flight from the start:
+    /// one that the operating system lets run late is a straggler, not an absentee.
     #[inline]
-    pub(super) fn take(&self) -> Option<u64> {
-        // Relaxed: a stop may be seen a chunk late.
-        if self.stop.load(Ordering::Relaxed) {
-            return None;
-        }
+    pub(super) fn take(&self, mut begin: impl FnMut()) -> Option<u64> {
         // Relaxed: the number alone is shared; what it stands for is fixed within an epoch.
-        let chunk = self.next.fetch_add(1, Ordering::Relaxed);
-        // Acquire: sees the order of chunks that the monitor laid down before it released them.
-        if chunk < self.released.load(Ordering::Acquire) { Some(chunk) } else { self.wait(chunk) }
+        let mut chunk = self.next.fetch_add(1, Ordering::Relaxed);
+        loop {
+            // Relaxed: a stop may be seen a chunk late.
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            // Acquire: sees the course that the monitor laid down before it released it.
+            if chunk < self.released.load(Ordering::Acquire) {
+                return Some(chunk);
+            }
+            self.wait();
+            chunk = self.next.fetch_add(1, Ordering::Relaxed);
+            begin();
+            self.line_up();
+        }
     }
 
+    /// Until the next epoch is released, or the run is over.
     #[cold]
-    fn wait(&self, chunk: u64) -> Option<u64> {
+    fn wait(&self) {
         let mut state = self.lock();
+        let epoch = state.epoch;
         state.waiting += 1;
         self.tell_monitor(&mut state);
-        // Relaxed, twice: written under the lock that is held here.
-        while !self.stop.load(Ordering::Relaxed) && chunk >= self.released.load(Ordering::Relaxed) {
+        // Relaxed: written under the lock that is held here.
+        while !self.stop.load(Ordering::Relaxed) && state.epoch == epoch {
             state = self.to_workers.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        state.waiting -= 1;
-        drop(state);
-        if self.stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.line_up();
-        Some(chunk)
     }
 
-    /// Waits until all released workers are awake: waking threads is not training time, and a worker that
-    /// starts before the others would count delays of an emptier run.
+    /// Waits until all workers are awake: waking threads is not training time, and a worker that starts before
+    /// the others would count delays of an emptier run.
     fn line_up(&self) {
-        // AcqRel: the last one's start time is written after all have arrived.
-        let ready = self.ready.fetch_add(1, Ordering::AcqRel) + 1;
-        if ready == self.expected.load(Ordering::Acquire) {
+        // AcqRel: the start time is written after all have arrived.
+        if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.workers {
             self.lock().started = Some(Instant::now());
-            // One more than expected opens the line.
+            // One more than the workers opens the line.
             self.ready.fetch_add(1, Ordering::Release);
         }
         let mut spins = 0u32;
-        while self.ready.load(Ordering::Acquire) <= self.expected.load(Ordering::Acquire)
-            && !self.stop.load(Ordering::Relaxed)
-        {
+        // Acquire: pairs with the opening. Relaxed: a stop need not be seen at once.
+        while self.ready.load(Ordering::Acquire) <= self.workers && !self.stop.load(Ordering::Relaxed) {
             spins += 1;
             if spins < 200 { std::hint::spin_loop() } else { thread::yield_now() }
         }
@@ -120,22 +124,24 @@ impl Gate {
     }
 
     fn tell_monitor(&self, state: &mut State) {
-        if state.waiting == state.live {
+        if state.waiting >= state.live {
             state.ended = Some(Instant::now());
             self.to_monitor.notify_one();
         }
     }
 
-    /// Lets `chunks` more run. Only while all workers wait.
+    /// Releases an epoch of `chunks` chunks. Only while all workers wait.
     pub(super) fn release(&self, chunks: u64) {
         let mut state = self.lock();
-        let resumed = state.live.min(chunks as usize);
         state.started = None;
         state.ended = None;
+        state.waiting = 0;
+        state.epoch += 1;
+        // Relaxed: before the release below, and no worker looks at it before it sees that.
         self.ready.store(0, Ordering::Relaxed);
-        self.expected.store(resumed, Ordering::Release);
-        // Release: the order of the chunks was laid down before.
-        self.released.fetch_add(chunks, Ordering::Release);
+        self.next.store(0, Ordering::Relaxed);
+        // Release: the course was laid down before.
+        self.released.store(chunks, Ordering::Release);
         drop(state);
         self.to_workers.notify_all();
     }
@@ -158,9 +164,7 @@ impl Gate {
         let deadline = Instant::now() + patience;
         let mut state = self.lock();
         loop {
-            // A worker that was just released counts as waiting until it wakes.
-            let resting = state.waiting == state.live && (state.ended.is_some() || state.live == 0);
-            if resting {
+            if state.waiting >= state.live {
                 let time = match (state.started, state.ended) {
                     (Some(from), Some(to)) => to.saturating_duration_since(from),
                     _ => Duration::ZERO,
@@ -182,9 +186,44 @@ impl Gate {
         state.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
-    /// Chunks handed out so far, at most those released.
+    /// Chunks of this epoch handed out so far.
     pub(super) fn taken(&self) -> u64 {
-        // Relaxed: for a progress bar.
+        // Relaxed: for a progress bar; exact while all wait.
         self.next.load(Ordering::Relaxed).min(self.released.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::Arc;
+
+    /// Each chunk of each epoch is handed out once, whatever the number of workers, and all leave at the end.
+    #[test]
+    fn every_chunk_is_taken_once() {
+        for (workers, chunks) in [(1u64, 10u64), (4, 100), (8, 3)] {
+            let gate = Arc::new(Gate::new(workers as usize));
+            let sum = Arc::new(AtomicU64::new(0));
+            let threads: Vec<_> = (0..workers)
+                .map(|_| {
+                    let (gate, sum) = (Arc::clone(&gate), Arc::clone(&sum));
+                    thread::spawn(move || {
+                        while let Some(chunk) = gate.take(|| ()) {
+                            sum.fetch_add(1 << chunk.min(1), Ordering::Relaxed);
+                        }
+                        gate.leave();
+                    })
+                })
+                .collect();
+            while gate.rest(Duration::from_secs(1)) == Rest::Working {}
+            for epoch in 1..=5 {
+                gate.release(chunks);
+                while gate.rest(Duration::from_secs(1)) == Rest::Working {}
+                assert_eq!(gate.taken(), chunks);
+                assert_eq!(sum.load(Ordering::Relaxed), epoch * (1 + 2 * (chunks - 1)));
+            }
+            gate.stop();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        }
     }
 }

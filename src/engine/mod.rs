@@ -1,5 +1,6 @@
 //! The trainer: pinned threads on shared parameters, in real time.
 
+mod course;
 mod gate;
 mod inject;
 mod instruments;
@@ -21,13 +22,13 @@ use crate::real::Real;
 use crate::step::{Concurrency, Schedule, StepRule, Weight};
 use crate::sync::{Arc, scope};
 use crate::topology::{Pin, Topology};
+use course::Course;
 use gate::Gate;
 use instruments::{Instruments, Readers};
 use monitor::Monitor;
 use plan::Options;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use worker::Course;
 
 /// What a run tells while it goes on, on the thread that started it.
 pub enum Event<'a> {
@@ -275,7 +276,7 @@ fn run<T: Real, O: Objective<T>>(
     instruments.injection.check(plan.workers)?;
     observer(Event::Planned(&plan));
     let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
-    let course = Course::new(objective.examples(), plan.chunk);
+    let course = Course::new(objective.examples(), &plan);
     let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
     let params = Params::from_slice(&objective.initial(plan.seed));
     let hogwild = Hogwild::with(params, plan.step.clone(), plan.workers, plan.update, iterations as f64)?;
@@ -295,6 +296,7 @@ fn run<T: Real, O: Objective<T>>(
         readers: Readers { delays, timings, timeline },
         series: Vec::new(),
         seconds: 0.0,
+        examples: 0,
         phases: 0,
     };
     let joined = scope(|scope| {

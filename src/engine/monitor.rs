@@ -1,16 +1,15 @@
 //! Watches over the workers from the thread that started them: evaluation, progress, stopping.
 
+use super::course::Course;
 use super::gate::{Gate, Rest};
 use super::instruments::Readers;
 use super::plan::Plan;
 use super::run::{Point, Stop};
-use super::worker::Course;
 use super::{Event, Progress};
 use crate::hogwild::Hogwild;
 use crate::model::Objective;
 use crate::real::Real;
 use rand::SeedableRng;
-use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,6 +29,8 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub series: Vec<Point>,
     /// Training time of the epochs that have ended.
     pub seconds: f64,
+    /// Examples processed in the epochs that have ended.
+    pub examples: u64,
     /// How often the workers were released together.
     pub phases: u64,
 }
@@ -48,30 +49,25 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     /// Runs epoch after epoch until there is a reason to stop.
     pub(super) fn watch(&mut self) -> Stop {
         let _stop = StopAtEnd(self.gate);
-        let total = (self.plan.epochs * self.course.chunks() as f64).round() as u64;
-        let mut order: Vec<u64> = (0..self.course.chunks()).collect();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.plan.seed);
-        let mut released = 0;
         // Until all workers have arrived for the first time.
         while self.gate.rest(TICK) == Rest::Working {}
         if let Some(stop) = self.evaluate() {
             return stop;
         }
         loop {
-            let phase = self.course.chunks().saturating_mul(self.plan.evaluate_every as u64);
-            let chunks = phase.min(total - released);
-            if chunks == 0 {
+            let span = self.plan.evaluate_every as f64;
+            let begin = self.phases as f64 * span;
+            let chunks = self.course.lay(begin, self.plan, &mut rng);
+            // The last epoch may be a part of one.
+            let part = ((self.plan.epochs - begin).clamp(0.0, span) * chunks as f64).round() as u64;
+            if part == 0 {
                 return Stop::Epochs;
             }
-            if released > 0 {
-                // The rows were shuffled when they were loaded; from the second epoch on the chunks are.
-                order.shuffle(&mut rng);
-                self.course.reorder(&order);
-            }
-            self.gate.release(chunks);
+            self.gate.release(part);
             self.phases += 1;
-            released += chunks;
             let cut = self.await_epoch();
+            self.examples += self.course.done(self.gate.taken());
             let evaluated = self.evaluate();
             if let Some(stop) = cut.or(evaluated) {
                 // What is not finite is worth more to know than why the run was cut short.
@@ -105,7 +101,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                     }
                     let train_seconds = self.seconds + self.gate.working().as_secs_f64();
                     self.readers.cut(Duration::from_secs_f64(train_seconds), false);
-                    let progress = Progress { epoch: self.epoch(), train_seconds, readers: &self.readers };
+                    let epoch = self.epoch() + self.gate.taken() as f64 / self.course.chunks() as f64;
+                    let progress = Progress { epoch, train_seconds, readers: &self.readers };
                     (self.observer)(Event::Progress(progress));
                 }
             }
@@ -116,8 +113,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     fn evaluate(&mut self) -> Option<Stop> {
         let weights = self.hogwild.params().snapshot();
         let objective = self.objective.value(&weights);
-        let examples = (self.epoch() * self.objective.examples() as f64).round() as u64;
-        let point = Point { epoch: self.epoch(), train_seconds: self.seconds, examples, objective };
+        let (epoch, examples) = (self.epoch(), self.examples);
+        let point = Point { epoch, train_seconds: self.seconds, examples, objective };
         self.series.push(point);
         (self.observer)(Event::Epoch(point));
         if !objective.is_finite() || !weights.iter().all(|w| w.is_finite()) {
@@ -132,8 +129,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         if interrupted { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }
     }
 
-    /// Passes over the examples so far.
+    /// Passes over the examples in the epochs that have ended.
     fn epoch(&self) -> f64 {
-        self.gate.taken() as f64 / self.course.chunks() as f64
+        self.examples as f64 / self.objective.examples() as f64
     }
 }

@@ -4,7 +4,10 @@
 //! length check before the loop shows that none can fail, and everything that leaves here is safe.
 
 mod rows;
+pub(crate) mod shared;
 pub(crate) mod sparse;
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+mod x86;
 
 pub use rows::{Row, Rows, RowsError};
 

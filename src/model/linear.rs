@@ -22,10 +22,8 @@ pub struct Linear<'d, L> {
     l2: f64,
     l1: f64,
     counts: Vec<u32>,
-    /// l2·n/count per coordinate; 0 for a bias, which is not regularised.
-    shrink: Vec<f32>,
-    /// l1·n/count per coordinate; empty where l1 = 0.
-    threshold: Vec<f32>,
+    /// n/count per coordinate; 0 for a bias, which is not regularised.
+    rarity: Vec<f32>,
     bias: Option<usize>,
 }
 
@@ -41,18 +39,13 @@ impl<'d, L: Loss> Linear<'d, L> {
         for &id in rows.arrays().1 {
             counts[id as usize] += 1;
         }
-        let scaled = |penalty: f64| -> Vec<f32> {
-            let n = rows.len() as f64;
-            let of = |(i, &count): (usize, &u32)| match count {
-                0 => 0.0,
-                _ if Some(i) == bias => 0.0,
-                count => (penalty * n / f64::from(count)) as f32,
-            };
-            counts.iter().enumerate().map(of).collect()
+        let rarity = |(i, &count): (usize, &u32)| match count {
+            0 => 0.0,
+            _ if Some(i) == bias => 0.0,
+            count => (rows.len() as f64 / f64::from(count)) as f32,
         };
-        let shrink = scaled(l2);
-        let threshold = if l1 > 0.0 { scaled(l1) } else { Vec::new() };
-        Self { rows, labels, loss, l2, l1, counts, shrink, threshold, bias }
+        let rarity = counts.iter().enumerate().map(rarity).collect();
+        Self { rows, labels, loss, l2, l1, counts, rarity, bias }
     }
 
     /// The rows that the model is trained on.
@@ -125,14 +118,15 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     fn descend<S: Sink<T> + ?Sized>(&self, gradient: &Residuals<T>, step: T, weights: &mut S) {
         // A mini-batch averages: each example moves by its share of the step.
         let step = step / T::from_f64(gradient.examples.len() as f64);
+        let (shrink, threshold) = (step * T::from_f64(self.l2), step * T::from_f64(self.l1));
         for (r, &residual) in gradient.examples.clone().zip(&gradient.residuals) {
             let (row, a) = (self.rows.row(r), step * residual);
-            if self.threshold.is_empty() {
-                weights.update_row(row, |i, w, v| -(a * v + step * T::from_f32(self.shrink[i]) * w));
+            if self.l1 == 0.0 {
+                weights.update_row(row, &self.rarity, |w, v, rarity| -(a * v + shrink * rarity * w));
             } else {
-                weights.update_row(row, |i, w, v| {
-                    let moved = w - (a * v + step * T::from_f32(self.shrink[i]) * w);
-                    soft_threshold(moved, step * T::from_f32(self.threshold[i])) - w
+                weights.update_row(row, &self.rarity, |w, v, rarity| {
+                    let moved = w - (a * v + shrink * rarity * w);
+                    soft_threshold(moved, threshold * rarity) - w
                 });
             }
         }

@@ -22,10 +22,17 @@
 //! N = max(τ + 1, C), C the concurrency, is smoother than τ + 1 when fast workers see short delays.
 
 use super::mode::Mode;
-use crate::kernel::{Row, sparse};
+use crate::kernel::{Row, shared, sparse};
 use crate::real::{Cell, Real};
 use crate::weights::{Sink, Weights};
 use std::marker::PhantomData;
+
+/// Parameters on a cache line (of `f32`), …
+const LINE: usize = 16;
+
+/// … and how many lines ahead of the one being published are asked for. A compare-exchange on a line that another
+/// core wrote last waits for it, and nothing overlaps with that wait.
+const AHEAD: usize = 8;
 
 /// w(c, N) for one coordinate: the share of a block's difference that is published.
 ///
@@ -81,6 +88,8 @@ pub(crate) struct Block<T> {
     /// … and as they were read.
     base: Vec<T>,
     levels: Option<Levels>,
+    /// One level for all, where the bounds are not known.
+    flat: Vec<u8>,
     /// Tables for rate × rows = `reach`, one for each N seen; started anew when `reach` moves by 2 %.
     tables: Vec<Table>,
     reach: f64,
@@ -92,7 +101,8 @@ impl<T: Real> Block<T> {
     pub(crate) fn new(hot: usize, curvature: Option<&[f32]>) -> Self {
         let levels = curvature.map(|g| Levels::new(&g[..hot]));
         let (local, base) = (vec![T::ZERO; hot], vec![T::ZERO; hot]);
-        Self { local, base, levels, tables: Vec::with_capacity(Self::TABLES), reach: f64::NAN }
+        let flat = if levels.is_some() { Vec::new() } else { vec![0; hot] };
+        Self { local, base, levels, flat, tables: Vec::with_capacity(Self::TABLES), reach: f64::NAN }
     }
 
     /// How many N a worker keeps tables for; delays beyond are rare enough to be computed again.
@@ -100,9 +110,7 @@ impl<T: Real> Block<T> {
 
     /// Reads the hot parameters anew. After the ticket is taken, so that the delay counts what is missed.
     pub(crate) fn refresh(&mut self, cells: &[T::Atomic]) {
-        for (base, cell) in self.base.iter_mut().zip(cells) {
-            *base = cell.get();
-        }
+        T::Atomic::copy_out(cells, &mut self.base);
         self.local.copy_from_slice(&self.base);
     }
 
@@ -122,27 +130,46 @@ impl<T: Real> Block<T> {
         publications: f64,
         scale: f64,
     ) -> (f64, u64) {
-        let scale = T::from_f64(scale);
         let at = self.table(reach, publications);
-        let (mut whole, mut kept, mut failed) = (T::ZERO, T::ZERO, 0);
-        let coordinates = self.local.iter().zip(&self.base).zip(cells).enumerate();
-        for (i, ((&local, &base), cell)) in coordinates {
-            let difference = local - base;
-            // Also false for NaN, which must reach the parameters to be noticed.
-            if difference == T::ZERO {
-                continue;
+        let uniform = [(scale / publications) as f32; 256];
+        let scaled: [f32; 256];
+        let (levels, weights) = match &self.levels {
+            Some(levels) => {
+                scaled = self.tables[at].weight.map(|weight| weight * scale as f32);
+                (&levels.level[..], &scaled)
             }
-            let weight = match &self.levels {
-                Some(levels) => T::from_f32(self.tables[at].weight[usize::from(levels.level[i])]),
-                None => T::from_f64(1.0 / publications),
-            };
-            let change = weight * scale * difference;
-            whole += difference.abs();
-            kept += change.abs();
-            failed += M::add(cell, |_| change);
+            None => (&self.flat[..], &uniform),
+        };
+        let (local, local_rest) = self.local.as_chunks::<LINE>();
+        let (base, base_rest) = self.base.as_chunks::<LINE>();
+        let (lines, lines_rest) = cells[..self.local.len()].as_chunks::<LINE>();
+        let (level, level_rest) = levels.as_chunks::<LINE>();
+        let mut sums = Sums::default();
+        for (at, (((local, base), line), level)) in local.iter().zip(base).zip(lines).zip(level).enumerate() {
+            shared::prefetch_write(cells, (at + AHEAD) * LINE);
+            let difference: [T; LINE] = std::array::from_fn(|lane| local[lane] - base[lane]);
+            // Not equal, rather than larger: NaN must reach the parameters to be noticed.
+            if difference.iter().fold(false, |any, &d| any | (d != T::ZERO)) {
+                let change = std::array::from_fn(|lane| {
+                    T::from_f32(weights[usize::from(level[lane])]) * difference[lane]
+                });
+                sums.add(&difference, &change);
+                let (fours, _) = line.as_chunks::<4>();
+                for (four, change) in fours.iter().zip(change.as_chunks::<4>().0) {
+                    if change.iter().fold(false, |any, &c| any | (c != T::ZERO)) {
+                        sums.failed += M::add4::<T>(four, change);
+                    }
+                }
+            }
         }
-        let share = if whole > T::ZERO { (kept / whole).to_f64() } else { scale.to_f64() };
-        (share, failed)
+        let rest = local_rest.iter().zip(base_rest).zip(lines_rest).zip(level_rest);
+        for (((&local, &base), cell), &level) in rest {
+            let difference = local - base;
+            let change = T::from_f32(weights[usize::from(level)]) * difference;
+            sums.add(&[difference], &[change]);
+            sums.failed += M::add(cell, |_| change);
+        }
+        (if sums.whole > 0.0 { sums.kept / sums.whole } else { scale }, sums.failed)
     }
 
     /// The index of the table for this reach and N, computed if it is not kept.
@@ -166,6 +193,30 @@ impl<T: Real> Block<T> {
             *last.weight = std::array::from_fn(of);
         }
         self.tables.len() - 1
+    }
+}
+
+/// What a publication adds up to.
+#[derive(Default)]
+struct Sums {
+    /// Σ|d|, the difference, …
+    whole: f64,
+    /// … Σ|w·d|, what was published of it, …
+    kept: f64,
+    /// … and the attempts that failed.
+    failed: u64,
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add<T: Real, const N: usize>(&mut self, difference: &[T; N], change: &[T; N]) {
+        let (mut whole, mut kept) = (T::ZERO, T::ZERO);
+        for lane in 0..N {
+            whole += difference[lane].abs();
+            kept += change[lane].abs();
+        }
+        self.whole += whole.to_f64();
+        self.kept += kept.to_f64();
     }
 }
 
@@ -198,10 +249,10 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
     #[inline]
     fn dot(&self, row: Row<'_>) -> T {
         if self.hot.len() == self.cells.len() {
-            return sparse::dot(self.hot, row, |&w| w);
+            return T::dot(self.hot, row);
         }
         let (hot, rest) = row.split(self.hot.len());
-        sparse::dot(self.hot, hot, |&w| w) + sparse::dot(self.cells, rest, Cell::get)
+        T::dot(self.hot, hot) + T::Atomic::dot(self.cells, rest)
     }
 
     #[inline]
@@ -235,14 +286,16 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T) {
         let all_hot = self.hot.len() == self.cells.len();
         let (hot, rest) = if all_hot { (row, Row::default()) } else { row.split(self.hot.len()) };
-        sparse::for_each_mut(self.hot, hot, |w, i, v| *w += change(i, *w, T::from_f32(v)));
+        sparse::for_each_mut(self.hot, hot, beside, |w, v, b| {
+            *w += change(*w, T::from_f32(v), T::from_f32(b));
+        });
         let mut failed = 0;
-        sparse::for_each(self.cells, rest, |cell, i, v| {
-            let v = T::from_f32(v);
-            failed += M::add(cell, |w| change(i, w, v));
+        sparse::for_each(self.cells, rest, beside, |cell, v, b| {
+            let (v, b) = (T::from_f32(v), T::from_f32(b));
+            failed += M::add(cell, |w| change(w, v, b));
         });
         self.failed += failed;
     }

@@ -108,7 +108,7 @@ impl<T: Real> Weights<T> for Params<T> {
 
     #[inline]
     fn dot(&self, row: Row<'_>) -> T {
-        sparse::dot(self.cells(), row, Cell::get)
+        T::Atomic::dot(self.cells(), row)
     }
 
     #[inline]
@@ -148,11 +148,11 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, change: impl Fn(usize, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T) {
         let mut failed = 0;
-        sparse::for_each(self.cells, row, |cell, i, v| {
-            let v = T::from_f32(v);
-            failed += M::add(cell, |w| change(i, w, v));
+        sparse::for_each(self.cells, row, beside, |cell, v, b| {
+            let (v, b) = (T::from_f32(v), T::from_f32(b));
+            failed += M::add(cell, |w| change(w, v, b));
         });
         self.failed += failed;
     }

@@ -47,6 +47,8 @@ impl FromStr for Update {
 pub trait Mode {
     /// cell += change(cell); returns how many attempts failed because others were faster.
     fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64;
+    /// Adds to four neighbours; returns how many attempts failed.
+    fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64;
 }
 
 /// [`Update::Cas`].
@@ -65,6 +67,11 @@ impl Mode for Cas {
         }
         failed
     }
+
+    #[inline(always)]
+    fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
+        T::Atomic::add4(cells, change)
+    }
 }
 
 impl Mode for Racy {
@@ -72,6 +79,17 @@ impl Mode for Racy {
     fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64 {
         let old = cell.get();
         cell.set(old + change(old));
+        0
+    }
+
+    #[inline(always)]
+    fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
+        for (cell, &change) in cells.iter().zip(change) {
+            // What was not changed is not written: it would undo what others add meanwhile.
+            if change != T::ZERO {
+                cell.set(cell.get() + change);
+            }
+        }
         0
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn check(vectors: usize, dimension: usize) -> Result<()> {
 }
 
 fn fits(vectors: usize, dimension: usize, available: u64) -> Result<()> {
-    let needed = vectors as u128 * dimension as u128 * size_of::<f64>() as u128;
+    let needed = (vectors as u128 * dimension as u128).saturating_mul(size_of::<f64>() as u128);
     if needed <= u128::from(available) {
         return Ok(());
     }

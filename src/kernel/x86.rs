@@ -1,0 +1,232 @@
+//! Kernels for x86-64 with AVX2 and FMA.
+//!
+//! Shared floats are read and written here by inline assembly, because Rust has no vector atomics and compiles
+//! a relaxed load of a float as an integer load and a move. What the assembly does is within the atomics' model:
+//! an aligned load or store of 4 bytes is single-copy atomic on this architecture ("Guaranteed Atomic
+//! Operations", Intel SDM 3A 9.1.1; AMD APM 2 7.3.2), and the compiler, which cannot look into an `asm!` block, must
+//! treat it as any code that could do relaxed atomic accesses to that memory.
+
+use super::Row;
+use std::arch::asm;
+use std::arch::x86_64::{
+    __m128, __m128i, _mm_add_ps, _mm_castps_si128, _mm_castsi128_ps, _mm_cvtsi128_si64, _mm_loadu_ps,
+    _mm_set_epi64x, _mm_unpackhi_epi64,
+};
+
+/// Whether this machine has AVX2 and FMA. Detected once; asking costs a load and a bit test.
+#[inline(always)]
+pub(super) fn available() -> bool {
+    std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2")
+}
+
+/// Σ values[k]·cells[ids[k]], eight nonzeros a turn in eight accumulators, each by a load of the id, a load of
+/// the cell and a fused multiply-add from memory: three loads a nonzero, which is what the core's load ports
+/// bound. AVX2's gather instruction was slower on Zen 3.
+///
+/// # Safety
+/// Every id of the row must be an element of `cells`; the machine must have AVX2 and FMA.
+#[inline]
+pub(super) unsafe fn gather_dot(cells: *const f32, row: Row<'_>) -> f32 {
+    let n = row.len();
+    let whole = n & !7;
+    let (ids, values) = (row.ids().as_ptr(), row.values().as_ptr());
+    let sum: f32;
+    // SAFETY: the loop reads ids and values below `n` and cells at those ids, all promised by the caller.
+    unsafe {
+        asm!(
+            "vxorps {s0}, {s0}, {s0}",
+            "vxorps {s1}, {s1}, {s1}",
+            "vxorps {s2}, {s2}, {s2}",
+            "vxorps {s3}, {s3}, {s3}",
+            "vxorps {s4}, {s4}, {s4}",
+            "vxorps {s5}, {s5}, {s5}",
+            "vxorps {s6}, {s6}, {s6}",
+            "vxorps {s7}, {s7}, {s7}",
+            "xor {k:e}, {k:e}",
+            "test {whole}, {whole}",
+            "jz 3f",
+            "2:",
+            "mov {a:e}, [{ids} + 4*{k}]",
+            "mov {b:e}, [{ids} + 4*{k} + 4]",
+            "vmovss {x}, [{w} + 4*{a}]",
+            "vmovss {y}, [{w} + 4*{b}]",
+            "vfmadd231ss {s0}, {x}, dword ptr [{v} + 4*{k}]",
+            "vfmadd231ss {s1}, {y}, dword ptr [{v} + 4*{k} + 4]",
+            "mov {a:e}, [{ids} + 4*{k} + 8]",
+            "mov {b:e}, [{ids} + 4*{k} + 12]",
+            "vmovss {x}, [{w} + 4*{a}]",
+            "vmovss {y}, [{w} + 4*{b}]",
+            "vfmadd231ss {s2}, {x}, dword ptr [{v} + 4*{k} + 8]",
+            "vfmadd231ss {s3}, {y}, dword ptr [{v} + 4*{k} + 12]",
+            "mov {a:e}, [{ids} + 4*{k} + 16]",
+            "mov {b:e}, [{ids} + 4*{k} + 20]",
+            "vmovss {x}, [{w} + 4*{a}]",
+            "vmovss {y}, [{w} + 4*{b}]",
+            "vfmadd231ss {s4}, {x}, dword ptr [{v} + 4*{k} + 16]",
+            "vfmadd231ss {s5}, {y}, dword ptr [{v} + 4*{k} + 20]",
+            "mov {a:e}, [{ids} + 4*{k} + 24]",
+            "mov {b:e}, [{ids} + 4*{k} + 28]",
+            "vmovss {x}, [{w} + 4*{a}]",
+            "vmovss {y}, [{w} + 4*{b}]",
+            "vfmadd231ss {s6}, {x}, dword ptr [{v} + 4*{k} + 24]",
+            "vfmadd231ss {s7}, {y}, dword ptr [{v} + 4*{k} + 28]",
+            "add {k}, 8",
+            "cmp {k}, {whole}",
+            "jb 2b",
+            "vaddss {s0}, {s0}, {s1}",
+            "vaddss {s2}, {s2}, {s3}",
+            "vaddss {s4}, {s4}, {s5}",
+            "vaddss {s6}, {s6}, {s7}",
+            "vaddss {s0}, {s0}, {s2}",
+            "vaddss {s4}, {s4}, {s6}",
+            "vaddss {s0}, {s0}, {s4}",
+            "vxorps {s1}, {s1}, {s1}",
+            "3:",
+            "cmp {k}, {n}",
+            "jae 5f",
+            "4:",
+            "mov {a:e}, [{ids} + 4*{k}]",
+            "vmovss {x}, [{w} + 4*{a}]",
+            "vfmadd231ss {s1}, {x}, dword ptr [{v} + 4*{k}]",
+            "inc {k}",
+            "cmp {k}, {n}",
+            "jb 4b",
+            "5:",
+            "vaddss {s0}, {s0}, {s1}",
+            k = out(reg) _,
+            a = out(reg) _,
+            b = out(reg) _,
+            ids = in(reg) ids,
+            v = in(reg) values,
+            w = in(reg) cells,
+            n = in(reg) n,
+            whole = in(reg) whole,
+            s0 = out(xmm_reg) sum,
+            s1 = out(xmm_reg) _,
+            s2 = out(xmm_reg) _,
+            s3 = out(xmm_reg) _,
+            s4 = out(xmm_reg) _,
+            s5 = out(xmm_reg) _,
+            s6 = out(xmm_reg) _,
+            s7 = out(xmm_reg) _,
+            x = out(xmm_reg) _,
+            y = out(xmm_reg) _,
+            options(nostack, readonly),
+        );
+    }
+    sum
+}
+
+/// Whether this machine compares and exchanges 16 bytes at once, besides AVX2 and FMA.
+#[inline(always)]
+pub(super) fn wide_available() -> bool {
+    std::arch::is_x86_feature_detected!("cmpxchg16b")
+}
+
+/// Adds to four neighbouring shared floats by one compare-exchange of 16 bytes, repeated until it succeeds;
+/// returns how often it failed.
+///
+/// That the array is elsewhere accessed by 4 bytes is no mixing of sizes in Rust's model: a compare-exchange of
+/// 16 bytes that succeeds is four of 4 bytes that succeed with nothing between them, and one that fails is four
+/// loads; each is a behaviour that the four relaxed operations already have.
+///
+/// # Safety
+/// `cells` must be four readable and writable floats, 16-byte aligned, that are accessed atomically only; the
+/// machine must have `cmpxchg16b`.
+#[inline]
+pub(super) unsafe fn add4(cells: *mut f32, change: &[f32; 4]) -> u64 {
+    let mut failed = 0;
+    let (mut low, mut high): (u64, u64);
+    // SAFETY: the caller's promise. The two loads need not be one: the exchange checks all 16 bytes.
+    unsafe {
+        asm!("mov {0}, [{2}]", "mov {1}, [{2} + 8]", out(reg) low, out(reg) high, in(reg) cells,
+            options(nostack, preserves_flags, readonly));
+    }
+    // SAFETY: an array of four floats.
+    let change: __m128 = unsafe { _mm_loadu_ps(change.as_ptr()) };
+    loop {
+        // SAFETY: SSE2 is part of x86-64.
+        let (new_low, new_high) = unsafe {
+            let old = _mm_castsi128_ps(_mm_set_epi64x(high as i64, low as i64));
+            let new: __m128i = _mm_castps_si128(_mm_add_ps(old, change));
+            (_mm_cvtsi128_si64(new) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(new, new)) as u64)
+        };
+        let exchanged: u8;
+        // SAFETY: the caller's promise. rbx, which the instruction wants, is not ours to name as an operand.
+        unsafe {
+            asm!(
+                "xchg {new_low}, rbx",
+                "lock cmpxchg16b [{cells}]",
+                "sete {exchanged}",
+                "mov rbx, {new_low}",
+                new_low = inout(reg) new_low => _,
+                cells = in(reg) cells,
+                exchanged = lateout(reg_byte) exchanged,
+                in("rcx") new_high,
+                inout("rax") low,
+                inout("rdx") high,
+                options(nostack),
+            );
+        }
+        if exchanged != 0 {
+            return failed;
+        }
+        failed += 1;
+    }
+}
+
+/// Asks for the cache line of `cell` in a state in which it can be written.
+#[inline(always)]
+pub(super) fn prefetch_write<C>(cell: *const C) {
+    // SAFETY: a hint; it neither faults nor changes memory, whatever the address.
+    unsafe { asm!("prefetchw [{}]", in(reg) cell, options(nostack, preserves_flags, readonly)) }
+}
+
+/// Copies shared floats out, 32 a turn.
+///
+/// # Safety
+/// `cells` must be `out.len()` readable floats; the machine must have AVX2.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn copy_out(cells: *const f32, out: &mut [f32]) {
+    let whole = out.len() & !31;
+    // SAFETY: offsets below out.len(), in cells and in out. Each lane is loaded whole: see the top of the file.
+    unsafe {
+        asm!(
+            "xor {i:e}, {i:e}",
+            "test {whole}, {whole}",
+            "jz 3f",
+            "2:",
+            "vmovups {a}, [{w} + 4*{i}]",
+            "vmovups {b}, [{w} + 4*{i} + 32]",
+            "vmovups {c}, [{w} + 4*{i} + 64]",
+            "vmovups {d}, [{w} + 4*{i} + 96]",
+            "vmovups [{out} + 4*{i}], {a}",
+            "vmovups [{out} + 4*{i} + 32], {b}",
+            "vmovups [{out} + 4*{i} + 64], {c}",
+            "vmovups [{out} + 4*{i} + 96], {d}",
+            "add {i}, 32",
+            "cmp {i}, {whole}",
+            "jb 2b",
+            "3:",
+            "cmp {i}, {n}",
+            "jae 5f",
+            "4:",
+            "vmovss {a:x}, [{w} + 4*{i}]",
+            "vmovss [{out} + 4*{i}], {a:x}",
+            "inc {i}",
+            "cmp {i}, {n}",
+            "jb 4b",
+            "5:",
+            i = out(reg) _,
+            whole = in(reg) whole,
+            n = in(reg) out.len(),
+            w = in(reg) cells,
+            out = in(reg) out.as_mut_ptr(),
+            a = out(ymm_reg) _,
+            b = out(ymm_reg) _,
+            c = out(ymm_reg) _,
+            d = out(ymm_reg) _,
+            options(nostack),
+        );
+    }
+}
