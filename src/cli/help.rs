@@ -46,3 +46,14 @@ Examples:
   asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
 
 Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";
+
+/// After `asyncsgd predict --help`.
+pub const PREDICT: &str = "\
+Classifiers predict the labels that they were trained with, models of numbers a
+number. Where the data have labels that the model knows, metrics are told on
+standard error.
+
+Examples:
+  asyncsgd predict --model model.safetensors new.svm > labels.txt
+  asyncsgd predict --model liblinear.model --scores new.svm.xz
+  cat new.svm | asyncsgd predict --model m.safetensors --probability - | head";

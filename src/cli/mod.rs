@@ -1,12 +1,14 @@
 //! The command line: arguments → plan → call → record → report. One file a subcommand.
 
 mod completions;
+mod data;
 mod gather;
 mod help;
 mod interrupt;
 mod load;
 mod options;
 mod output;
+mod predict;
 mod progress;
 mod train;
 mod value;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 /// measured, and each update is scaled by it
 #[derive(Parser, Debug)]
 #[command(name = "asyncsgd", version, after_help = help::MAIN, arg_required_else_help = true)]
-#[command(allow_negative_numbers = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -29,7 +31,10 @@ struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    #[command(allow_negative_numbers = true)]
     Train(Box<train::Args>),
+    Predict(predict::Args),
+    Data(data::Args),
     Completions(completions::Args),
 }
 
@@ -38,6 +43,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Train(args) => train::run(*args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Data(args) => data::run(args),
             Command::Completions(args) => completions::run(&args),
         },
         Err(e) => usage(&e),
@@ -68,9 +75,9 @@ fn usage(e: &clap::Error) -> Result<u8> {
         return Ok(2);
     }
     let text = e.render().to_string();
-    let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
-    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
-    let line = said.join(" ");
+    let about = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+    let said: Vec<&str> = text.lines().take_while(about).map(str::trim).filter(|l| !l.is_empty()).collect();
+    let line = said.join("; ").replace(":; ", ": ");
     Err(Error::usage(format!("{}; see --help", line.trim_start_matches("error: "))))
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 pub struct DataArgs {
     /// LIBSVM text, plain or compressed by gzip, bzip2, xz or zstd; - is standard input. Without it: the
     /// embedded flights, will this flight arrive late?
+    #[arg(help_heading = "Arguments")]
     pub data: Option<PathBuf>,
     /// Held-out rows, for the final figures
     #[arg(long, value_name = "FILE")]

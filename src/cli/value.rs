@@ -37,7 +37,9 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Lenient<T> {
             Some(text) => (self.parse)(text),
             None => Err(format!("found {value:?}, expected UTF-8")),
         };
-        Ok(Given(parsed.map_err(|why| format!("{name}: {why}"))))
+        // Parsers that complain in full name what they parse.
+        let complete = |why: String| if why.starts_with("found") { format!("{name}: {why}") } else { why };
+        Ok(Given(parsed.map_err(complete)))
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

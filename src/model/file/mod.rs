@@ -3,7 +3,7 @@
 mod liblinear;
 mod tensors;
 
-use super::loss::LossKind;
+use super::loss::{LossKind, sigmoid};
 use super::metrics::scores;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -180,6 +180,12 @@ impl SavedModel {
             Some([minus, plus]) => f64::from(if score > 0.0 { plus } else { minus }),
             None => score,
         }
+    }
+
+    /// The probability of the positive class at this score; `None` where the loss gives none: for all but
+    /// the logistic.
+    pub fn probability(&self, score: f64) -> Option<f64> {
+        (self.loss == LossKind::Logistic).then(|| sigmoid(score))
     }
 
     /// Writes the model, in the format that the file's name asks for ([`ModelFormat::of`]). The old file stays

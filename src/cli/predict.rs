@@ -1,0 +1,99 @@
+//! `asyncsgd predict`.
+
+use super::output::Output;
+use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Predict labels with a saved model, one line a row in the order of the data
+#[derive(clap::Args, Debug)]
+#[command(after_help = super::help::PREDICT)]
+pub struct Args {
+    /// LIBSVM text, plain or compressed; - is standard input. Without it: the held-out part of the embedded
+    /// flights
+    data: Option<PathBuf>,
+    /// The model, as train --save or LIBLINEAR wrote it
+    #[arg(long, short, value_name = "FILE")]
+    model: PathBuf,
+    /// Where predictions go [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The probability of the second class instead of a label; logistic models only
+    #[arg(long)]
+    probability: bool,
+    /// The score w·x + bias instead of a label
+    #[arg(long)]
+    scores: bool,
+    /// Feature indices of the data start from 0, not 1 [default: as in the model's training data]
+    #[arg(long)]
+    zero_based: bool,
+    /// No metrics
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where model or data are bad, the data have features that the model has not, or the output cannot be
+/// written.
+pub fn run(args: &Args) -> Result<u8> {
+    if args.probability && args.scores {
+        return Err(Error::usage("--probability and --scores: found both, expected one"));
+    }
+    let data = args.data.iter().chain([&args.model]).map(PathBuf::as_path).collect::<Vec<_>>();
+    let output = match &args.output {
+        Some(path) => Output::check(path, &data)?,
+        None => Output::stdout(),
+    };
+    let model = SavedModel::load(&args.model)?;
+    if args.probability && model.probability(0.0).is_none() {
+        return Err(Error::usage(format!(
+            "--probability: found a {} model, expected a logistic one",
+            model.loss
+        )));
+    }
+    let data = load(args, &model)?;
+    let scores = model.scores(&data)?;
+    let line = |out: &mut dyn Write, score: f64| match (args.probability, args.scores) {
+        (true, _) => writeln!(out, "{}", model.probability(score).unwrap_or(f64::NAN)),
+        (_, true) => writeln!(out, "{score}"),
+        _ => writeln!(out, "{}", model.predict(score)),
+    };
+    output.write(|out| scores.iter().try_for_each(|&score| line(out, score)))?;
+    if !args.quiet
+        && let Some(metrics) = metrics(&model, &scores, data)
+    {
+        // What standard error does not take is lost.
+        let _ = writeln!(io::stderr(), "{metrics}");
+    }
+    Ok(0)
+}
+
+/// The rows in the order of the file, with a fault where the model does not know a feature.
+fn load(args: &Args, model: &SavedModel) -> Result<Dataset> {
+    let Some(path) = &args.data else {
+        return Dataset::flights(0).map(|(_, test)| test);
+    };
+    // One row without features gives the numbering that the file is read with: the model's own.
+    let features = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], model.weights.len())?;
+    Loader::new(path).like(&features).zero_based(args.zero_based || !model.one_based).load()
+}
+
+/// The metrics as a line, if the labels are those that the model knows.
+fn metrics(model: &SavedModel, scores: &[f64], data: Dataset) -> Option<String> {
+    let data = match model.classes {
+        Some(classes) => data.binary_as(classes).ok()?,
+        None => data,
+    };
+    let metrics = Metrics::new(model.loss, scores, data.labels());
+    let figures = [
+        metrics.accuracy.map(|x| format!("accuracy {:.2} %", 100.0 * x)),
+        metrics.auc.map(|x| format!("AUC {x:.4}")),
+        metrics.log_loss.map(|x| format!("log-loss {x:.4}")),
+        metrics.rmse.map(|x| format!("RMSE {x:.5}")),
+        metrics.mae.map(|x| format!("MAE {x:.5}")),
+    ];
+    let figures: Vec<String> = figures.into_iter().flatten().collect();
+    Some(format!("{} ({} rows)", figures.join(" · "), asyncsgd::report::count(metrics.rows as u64)))
+}
