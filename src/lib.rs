@@ -26,7 +26,7 @@ pub use engine::{
 };
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
-pub use kernel::{Row, Rows, RowsError, name as kernel_name};
+pub use kernel::{Constants, Row, Rows, RowsError, name as kernel_name};
 pub use model::{
     Curvature, Hinge, HingeLoss, Huber, HuberLoss, Linear, LinearModel, Logistic, LogisticLoss, Loss,
     LossKind, Metrics, Model, ModelFormat, Objective, Precision, Residuals, SavedModel, Squared,

@@ -3,6 +3,8 @@
 //! Every other file of the crate imports them from here (`tests/layers.rs` checks it), so that the loom
 //! models run the product's own code.
 
+pub(crate) use std::sync::OnceLock;
+
 // crossbeam's scope and not std's: ThreadSanitizer sees its joins.
 pub(crate) use crossbeam::{
     channel::{Receiver, Sender, bounded},

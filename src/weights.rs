@@ -3,7 +3,7 @@
 //! An objective is written against these two traits only, so the same code runs on shared atomics, on a
 //! worker's private copy, in the simulator and on a plain slice.
 
-use crate::kernel::{Row, sparse};
+use crate::kernel::{Constants, Row, sparse};
 use crate::real::Real;
 
 /// Parameters that can be read. Others may be writing them: two reads of one parameter can differ.
@@ -37,7 +37,7 @@ pub trait Sink<T: Real> {
 
     /// w\[id\] += change(w\[id\], value, beside\[id\]) for each nonzero of a sparse row: one combined addition
     /// a coordinate. `beside` holds one constant a parameter, for example its penalty.
-    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T);
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T);
 
     /// w\[start + j\] += a·x\[j\].
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T);
@@ -91,7 +91,7 @@ impl<T: Real> Sink<T> for [T] {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
         sparse::for_each_mut(self, row, beside, |w, v, b| *w += change(*w, T::from_f32(v), T::from_f32(b)));
     }
 

@@ -217,15 +217,21 @@ impl Options {
             }
             None => parameters,
         });
-        match (self.block, hot.min(parameters)) {
-            (BlockSize::Auto, 0) => (1, 0),
-            (_, hot) => (rows, hot),
-        }
+        let hot = hot.min(parameters);
+        let share = counts.map_or(1.0, |counts| {
+            let sum = |counts: &[u32]| counts.iter().map(|&c| f64::from(c)).sum::<f64>();
+            sum(&counts[..hot]) / sum(counts).max(1.0)
+        });
+        // Where most nonzeros fall on rare parameters there is little traffic to save.
+        if self.block == BlockSize::Auto && share < HOT_SHARE { (1, 0) } else { (rows, hot) }
     }
 }
 
 /// The largest automatic block, in examples.
 const MAX_BLOCK: usize = 8192;
+
+/// The share of the nonzeros that the hot parameters must hold for blocks to pay.
+const HOT_SHARE: f64 = 0.5;
 
 /// How often a block must touch a parameter, on average, for it to be copied.
 const HOT_TOUCHES: f64 = 1.0;

@@ -4,14 +4,38 @@
 //! length check before the loop shows that none can fail, and everything that leaves here is safe.
 
 mod rows;
+mod runs;
 pub(crate) mod shared;
 pub(crate) mod sparse;
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 mod x86;
 
-pub use rows::{Row, Rows, RowsError};
+use crate::sync::OnceLock;
 
-/// The name of the kernels in use, for reports.
+pub use rows::{Row, Rows, RowsError};
+pub use runs::Constants;
+
+/// The name of the kernels in use, for reports: `avx2+cx16` or `scalar`. Detected once.
+///
+/// The environment variable `ASYNCSGD_KERNEL=scalar` forces the scalar ones, for comparison.
 pub fn name() -> &'static str {
-    "scalar"
+    if vector() { "avx2+cx16" } else { "scalar" }
+}
+
+/// Whether the vector kernels are in use. Asking costs a load and a comparison.
+#[inline(always)]
+fn vector() -> bool {
+    static VECTOR: OnceLock<bool> = OnceLock::new();
+    *VECTOR.get_or_init(detect)
+}
+
+fn detect() -> bool {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    {
+        x86::available() && std::env::var_os("ASYNCSGD_KERNEL").is_none_or(|kernel| kernel != "scalar")
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    {
+        false
+    }
 }

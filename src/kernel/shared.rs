@@ -10,7 +10,7 @@ use crate::sync::{AtomicF32, Ordering};
 pub(crate) fn copy_out(cells: &[AtomicF32], out: &mut [f32]) {
     let cells = &cells[..out.len()];
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    if super::x86::available() {
+    if super::vector() {
         // SAFETY: as many cells as places; AtomicF32 has the layout of f32; the instructions are there.
         return unsafe { super::x86::copy_out(cells.as_ptr().cast(), out) };
     }
@@ -24,7 +24,7 @@ pub(crate) fn copy_out(cells: &[AtomicF32], out: &mut [f32]) {
 #[inline]
 pub(crate) fn add4(cells: &[AtomicF32; 4], change: &[f32; 4]) -> Option<u64> {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    if super::x86::wide_available() && cells.as_ptr().addr().is_multiple_of(16) {
+    if super::vector() && cells.as_ptr().addr().is_multiple_of(16) {
         // SAFETY: four aligned cells, accessed as atomics only; AtomicF32 has the layout of f32 and allows
         // writing through a shared reference; the instruction is there.
         return Some(unsafe { super::x86::add4(cells.as_ptr().cast::<f32>().cast_mut(), change) });

@@ -1,6 +1,6 @@
 //! Gather and scatter along one sparse row.
 
-use super::Row;
+use super::{Constants, Row};
 use crate::sync::AtomicF32;
 use std::ops::{Add, AddAssign, Mul};
 
@@ -43,7 +43,7 @@ where
 #[inline]
 pub(crate) fn dot_f32(cells: &[f32], row: Row<'_>) -> f32 {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    if super::x86::available() {
+    if super::vector() {
         check(row, cells.len());
         // SAFETY: every id of the row is below cells.len(), and the instructions are there.
         return unsafe { super::x86::gather_dot(cells.as_ptr(), row) };
@@ -55,7 +55,7 @@ pub(crate) fn dot_f32(cells: &[f32], row: Row<'_>) -> f32 {
 #[inline]
 pub(crate) fn dot_shared_f32(cells: &[AtomicF32], row: Row<'_>) -> f32 {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    if super::x86::available() {
+    if super::vector() {
         check(row, cells.len());
         // SAFETY: as above; AtomicF32 has the layout of f32, and the kernel reads it by single aligned
         // loads in assembly, each of which is a relaxed atomic load on this architecture.
@@ -69,13 +69,18 @@ pub(crate) fn dot_shared_f32(cells: &[AtomicF32], row: Row<'_>) -> f32 {
 /// # Panics
 /// If the row has an id outside `cells` or `beside`.
 #[inline(always)]
-pub(crate) fn for_each<C>(cells: &[C], row: Row<'_>, beside: &[f32], mut visit: impl FnMut(&C, f32, f32)) {
+pub(crate) fn for_each<C>(
+    cells: &[C],
+    row: Row<'_>,
+    beside: &Constants,
+    mut visit: impl FnMut(&C, f32, f32),
+) {
     check(row, cells.len());
     check(row, beside.len());
     for (&id, &v) in row.ids().iter().zip(row.values()) {
         let id = id as usize;
         // SAFETY: ids increase strictly, so each is below row.end(), which is at most either length.
-        let (cell, beside) = unsafe { (cells.get_unchecked(id), *beside.get_unchecked(id)) };
+        let (cell, beside) = unsafe { (cells.get_unchecked(id), beside.get_unchecked(id)) };
         visit(cell, v, beside);
     }
 }
@@ -88,7 +93,7 @@ pub(crate) fn for_each<C>(cells: &[C], row: Row<'_>, beside: &[f32], mut visit: 
 pub(crate) fn for_each_mut<C>(
     cells: &mut [C],
     row: Row<'_>,
-    beside: &[f32],
+    beside: &Constants,
     mut visit: impl FnMut(&mut C, f32, f32),
 ) {
     check(row, cells.len());
@@ -96,7 +101,7 @@ pub(crate) fn for_each_mut<C>(
     for (&id, &v) in row.ids().iter().zip(row.values()) {
         let id = id as usize;
         // SAFETY: ids increase strictly, so each is below row.end(), which is at most either length.
-        let (cell, beside) = unsafe { (cells.get_unchecked_mut(id), *beside.get_unchecked(id)) };
+        let (cell, beside) = unsafe { (cells.get_unchecked_mut(id), beside.get_unchecked(id)) };
         visit(cell, v, beside);
     }
 }

@@ -1,4 +1,4 @@
-//! Kernels for x86-64 with AVX2 and FMA.
+//! Kernels for x86-64 with AVX2, FMA and 16-byte compare-exchange.
 //!
 //! Shared floats are read and written here by inline assembly, because Rust has no vector atomics and compiles
 //! a relaxed load of a float as an integer load and a move. What the assembly does is within the atomics' model:
@@ -13,10 +13,11 @@ use std::arch::x86_64::{
     _mm_set_epi64x, _mm_unpackhi_epi64,
 };
 
-/// Whether this machine has AVX2 and FMA. Detected once; asking costs a load and a bit test.
-#[inline(always)]
+/// Whether this machine has all that the kernels use.
 pub(super) fn available() -> bool {
-    std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2")
+    std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("fma")
+        && std::arch::is_x86_feature_detected!("cmpxchg16b")
 }
 
 /// Σ values[k]·cells[ids[k]], eight nonzeros a turn in eight accumulators, each by a load of the id, a load of
@@ -115,12 +116,6 @@ pub(super) unsafe fn gather_dot(cells: *const f32, row: Row<'_>) -> f32 {
         );
     }
     sum
-}
-
-/// Whether this machine compares and exchanges 16 bytes at once, besides AVX2 and FMA.
-#[inline(always)]
-pub(super) fn wide_available() -> bool {
-    std::arch::is_x86_feature_detected!("cmpxchg16b")
 }
 
 /// Adds to four neighbouring shared floats by one compare-exchange of 16 bytes, repeated until it succeeds;

@@ -2,7 +2,7 @@
 
 use super::loss::Loss;
 use super::objective::{Curvature, Objective};
-use crate::kernel::Rows;
+use crate::kernel::{Constants, Rows};
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ pub struct Linear<'d, L> {
     l1: f64,
     counts: Vec<u32>,
     /// n/count per coordinate; 0 for a bias, which is not regularised.
-    rarity: Vec<f32>,
+    rarity: Constants,
     bias: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ impl<'d, L: Loss> Linear<'d, L> {
             _ if Some(i) == bias => 0.0,
             count => (rows.len() as f64 / f64::from(count)) as f32,
         };
-        let rarity = counts.iter().enumerate().map(rarity).collect();
+        let rarity = Constants::new(counts.iter().enumerate().map(rarity).collect());
         Self { rows, labels, loss, l2, l1, counts, rarity, bias }
     }
 
@@ -117,7 +117,8 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     #[inline]
     fn descend<S: Sink<T> + ?Sized>(&self, gradient: &Residuals<T>, step: T, weights: &mut S) {
         // A mini-batch averages: each example moves by its share of the step.
-        let step = step / T::from_f64(gradient.examples.len() as f64);
+        let batch = gradient.examples.len();
+        let step = if batch == 1 { step } else { step / T::from_f64(batch as f64) };
         let (shrink, threshold) = (step * T::from_f64(self.l2), step * T::from_f64(self.l1));
         for (r, &residual) in gradient.examples.clone().zip(&gradient.residuals) {
             let (row, a) = (self.rows.row(r), step * residual);

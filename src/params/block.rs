@@ -22,7 +22,7 @@
 //! N = max(τ + 1, C), C the concurrency, is smoother than τ + 1 when fast workers see short delays.
 
 use super::mode::Mode;
-use crate::kernel::{Row, shared, sparse};
+use crate::kernel::{Constants, Row, shared, sparse};
 use crate::real::{Cell, Real};
 use crate::weights::{Sink, Weights};
 use std::marker::PhantomData;
@@ -286,7 +286,7 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
         let all_hot = self.hot.len() == self.cells.len();
         let (hot, rest) = if all_hot { (row, Row::default()) } else { row.split(self.hot.len()) };
         sparse::for_each_mut(self.hot, hot, beside, |w, v, b| {

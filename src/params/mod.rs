@@ -8,7 +8,7 @@ pub(crate) use block::Block;
 pub use block::publication_weight;
 pub use mode::{Cas, Mode, Racy, Update};
 
-use crate::kernel::{Row, sparse};
+use crate::kernel::{Constants, Row, sparse};
 use crate::real::{Cell, Real};
 use crate::sync::{Mutex, MutexGuard};
 use crate::weights::{Sink, Weights};
@@ -148,7 +148,7 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(T, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
         let mut failed = 0;
         sparse::for_each(self.cells, row, beside, |cell, v, b| {
             let (v, b) = (T::from_f32(v), T::from_f32(b));

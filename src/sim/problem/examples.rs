@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::RngExt as _;
 
 use super::{Problem, Stream};
-use crate::kernel::{Row, Rows};
+use crate::kernel::{Constants, Row, Rows};
 use crate::model::Objective;
 use crate::weights::Sink;
 
@@ -82,9 +82,9 @@ impl Sink<f64> for Collect<'_> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &[f32], change: impl Fn(f64, f64, f64) -> f64) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(f64, f64, f64) -> f64) {
         for (i, v) in row.iter() {
-            self.gradient[i] -= change(self.at[i], f64::from(v), f64::from(beside[i]));
+            self.gradient[i] -= change(self.at[i], f64::from(v), f64::from(beside.get(i)));
         }
     }
 
