@@ -8,6 +8,8 @@ mod error;
 mod hogwild;
 mod kernel;
 mod model;
+#[cfg(all(test, loom))]
+mod models;
 pub mod output;
 mod params;
 mod real;
@@ -32,7 +34,7 @@ pub use model::{
     LossKind, Metrics, Model, ModelFormat, Objective, Precision, Residuals, SavedModel, Squared,
     SquaredHinge, SquaredHingeLoss, SquaredLoss, scores,
 };
-pub use params::{Params, Update, publication_weight};
+pub use params::{Cas, Mode, Params, Racy, Update, Writer, publication_weight};
 pub use real::{Cell, Real};
 pub use topology::{Pin, Topology};
 pub use weights::{Sink, Weights};

@@ -25,8 +25,13 @@ pub(crate) use {
     self::modelled::{AtomicF32, AtomicF64},
     loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     loom::sync::{Arc, Condvar, Mutex, MutexGuard},
-    loom::thread,
 };
+
+/// loom knows no time: what sleeps is not modelled, and only has to compile.
+#[cfg(loom)]
+pub(crate) mod thread {
+    pub(crate) use {loom::thread::*, std::thread::sleep};
+}
 
 /// `atomic_float`'s types are built on `std`; these are the same operations on loom's integers.
 #[cfg(loom)]
@@ -37,7 +42,7 @@ mod modelled {
     macro_rules! atomic_float {
         ($name:ident, $float:ty, $bits:ty) => {
             #[derive(Debug)]
-            pub(crate) struct $name($bits);
+            pub struct $name($bits);
 
             impl $name {
                 pub(crate) fn new(x: $float) -> Self {
@@ -48,6 +53,14 @@ mod modelled {
                 }
                 pub(crate) fn store(&self, x: $float, order: Ordering) {
                     self.0.store(x.to_bits(), order);
+                }
+                #[allow(dead_code, reason = "only AtomicF64's is used")]
+                pub(crate) fn fetch_add(&self, x: $float, order: Ordering) -> $float {
+                    let mut old = self.load(Ordering::Relaxed);
+                    while let Err(now) = self.compare_exchange_weak(old, old + x, order, Ordering::Relaxed) {
+                        old = now;
+                    }
+                    old
                 }
                 pub(crate) fn compare_exchange_weak(
                     &self,

@@ -105,7 +105,7 @@ impl Gate {
         // AcqRel: the start time is written after all have arrived.
         if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.workers {
             self.lock().started = Some(Instant::now());
-            // One more than the workers opens the line.
+            // Release: one more than the workers opens the line, and who sees it open sees the start time.
             self.ready.fetch_add(1, Ordering::Release);
         }
         let mut spins = 0u32;
@@ -116,8 +116,10 @@ impl Gate {
         }
     }
 
-    /// A worker's last word.
+    /// A worker's last word: the run is over, or is to be over because the worker panics. The others would wait
+    /// for it at the start line.
     pub(super) fn leave(&self) {
+        self.stop();
         let mut state = self.lock();
         state.live -= 1;
         self.tell_monitor(&mut state);

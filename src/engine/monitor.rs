@@ -67,6 +67,11 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             self.gate.release(part);
             self.phases += 1;
             let cut = self.await_epoch();
+            // Relaxed: all workers have arrived or left, and the gate's lock has told us.
+            if cut.is_none() && self.gate.halt().load(Ordering::Relaxed) {
+                // A worker panicked, which whoever joins it will report in place of this.
+                return Stop::Interrupt;
+            }
             self.examples += self.course.done(self.gate.taken());
             let evaluated = self.evaluate();
             if let Some(stop) = cut.or(evaluated) {

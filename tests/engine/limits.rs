@@ -1,0 +1,89 @@
+//! Options at the edges of their ranges.
+
+use super::problem::{Points, classes};
+use asyncsgd::{BlockSize, Error, Event, Logistic, Pin, Stop, Trainer, Update, step};
+
+#[test]
+fn no_epochs_is_an_evaluation() {
+    let data = classes(100, 10, 5);
+    for workers in [1, 4] {
+        let run = Trainer::new(Logistic::l2(0.1)).workers(workers).epochs(0).run(&data).unwrap();
+        assert_eq!((run.stop, run.series.len(), run.delays().count()), (Stop::Epochs, 1, 0));
+        assert_eq!(run.weights, vec![0.0; 10]);
+        assert!((run.last().objective - std::f64::consts::LN_2).abs() < 1e-12);
+        assert_eq!((run.examples_per_second(), run.expected_mean_delay()), (0.0, 0.0));
+    }
+}
+
+#[test]
+fn a_fraction_of_an_epoch_is_a_part_of_the_examples() {
+    let data = classes(1600, 10, 5);
+    for (epochs, points) in [(0.25, 2), (1.5, 3), (2.75, 4)] {
+        let run = Trainer::new(Logistic::l2(0.1)).workers(2).block(BlockSize::Rows(1)).epochs(epochs);
+        let run = run.run(&data).unwrap();
+        assert_eq!((run.stop, run.series.len()), (Stop::Epochs, points));
+        assert_eq!(run.last().examples, (epochs * 1600.0) as u64);
+        assert_eq!(run.delays().count(), (epochs * 1600.0) as u64);
+        assert!((run.last().epoch - epochs).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn one_example_and_eight_workers() {
+    for block in [BlockSize::Auto, BlockSize::Rows(1), BlockSize::Rows(64)] {
+        for update in Update::ALL {
+            let trainer = Trainer::new(Points::new(1)).workers(8).block(block).update(update).batch(5);
+            let run = trainer.step(step::delay_adaptive(0.1)).epochs(30).minimize().unwrap();
+            assert_eq!((run.stop, run.last().examples, run.delays().count()), (Stop::Epochs, 30, 30));
+            assert!(run.last().objective < run.series[0].objective);
+        }
+    }
+}
+
+#[test]
+fn more_workers_than_cores_work_and_are_said() {
+    let cores = asyncsgd::Topology::detect().cores();
+    let mut planned = Vec::new();
+    let watch = |event: Event<'_>| {
+        if let Event::Planned(plan) = event {
+            planned = plan.warnings.clone();
+        }
+    };
+    let data = classes(4000, 10, 5);
+    let trainer = Trainer::new(Logistic::l2(0.01)).workers(3 * cores).epochs(3).observe(watch);
+    let run = trainer.run(&data).unwrap();
+    assert_eq!(run.workers.len(), 3 * cores);
+    assert!(run.last().objective < run.series[0].objective);
+    let said = format!("{} workers on {cores} cores", 3 * cores);
+    assert!(run.plan.warnings.iter().any(|line| line.contains(&said)), "{:?}", run.plan.warnings);
+    assert!(planned.iter().any(|line| line.contains(&said)), "it is said before the run, too");
+
+    let run = Trainer::new(Logistic::l2(0.01)).workers(1).epochs(1).run(&data).unwrap();
+    assert_eq!(run.plan.warnings, [""; 0]);
+}
+
+#[test]
+fn workers_are_pinned_as_planned() {
+    let data = classes(1000, 10, 5);
+    let run = Trainer::new(Logistic::l2(0.01)).workers(1).pin(Pin::None).epochs(1).run(&data).unwrap();
+    assert_eq!(run.workers[0].core, None);
+    let run = Trainer::new(Logistic::l2(0.01)).workers(1).epochs(1).run(&data).unwrap();
+    // Where the system refuses, the report says so.
+    assert_eq!(run.workers[0].core.is_some(), run.plan.warnings.is_empty());
+}
+
+#[test]
+fn what_is_out_of_range_is_said_all_at_once() {
+    let data = classes(10, 3, 5);
+    let trainer = Trainer::new(Logistic::l2(0.1)).workers(0).batch(0).epochs(-1.0).rate(f64::NAN);
+    let Err(Error::Usage(lines)) = trainer.target_objective(f64::INFINITY).run(&data) else {
+        panic!("nothing was said")
+    };
+    for word in ["workers", "batch", "epochs", "rate", "target objective"] {
+        assert!(lines.iter().any(|line| line.contains(word)), "{word}: {lines:?}");
+    }
+    assert!(Trainer::new(Logistic::l2(-1.0)).run(&data).is_err());
+    assert!(Trainer::new(Logistic::l2(0.1)).workers(5000).run(&data).is_err());
+    assert!(Trainer::new(Logistic::l2(0.1)).pin(Pin::List(vec![99_999])).run(&data).is_err());
+    assert!(Trainer::new(Points { x: vec![], y: vec![] }).minimize().is_err());
+}

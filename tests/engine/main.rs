@@ -1,0 +1,8 @@
+//! The trainer as a whole: what it computes, when it stops, and that nothing hangs.
+#![cfg(not(loom))]
+
+mod convergence;
+mod limits;
+mod problem;
+mod sequential;
+mod stops;
