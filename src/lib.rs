@@ -21,6 +21,11 @@ mod sync;
 mod topology;
 mod weights;
 
+/// The README's examples are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Dataset, Loader, Problem, Synthetic};
 pub use engine::{

@@ -79,7 +79,7 @@ pub struct StepArgs {
     /// The base rate; auto takes it from the curvature of the loss on the data
     #[arg(long, value_name = "ETA", default_value = "auto", value_parser = value::auto_or_positive())]
     pub rate: Given<Option<f64>>,
-    /// How the rate changes over the epochs; see below [default: inverse-time:1]
+    /// How the rate changes over the epochs; see below [default: a cosine over all epochs]
     #[arg(long, value_name = "S", value_parser = value::value::<Schedule>())]
     pub schedule: Option<Given<Schedule>>,
     /// Examples whose gradients are averaged for a step

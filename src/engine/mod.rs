@@ -143,7 +143,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     }
 
     /// The step rule with its base rate and schedule. Default: delay-adaptive, with an automatic rate and
-    /// 1/(1 + epoch).
+    /// a cosine over all epochs.
     pub fn step(mut self, rule: StepRule) -> Self {
         self.options.step = Some(rule);
         self

@@ -185,10 +185,16 @@ impl Options {
             .schedule
             .clone()
             .or(given.as_ref().map(|rule| rule.schedule.clone()))
-            .unwrap_or(Schedule::InverseTime { decay: 1.0 });
+            .unwrap_or_else(|| self.automatic_schedule());
         let rule = given.unwrap_or_else(|| crate::step::delay_adaptive(rate));
         let (weight, concurrency) = self.weight.unwrap_or((rule.weight, rule.concurrency));
         (StepRule { rate, schedule, weight, concurrency }, origin)
+    }
+
+    /// A cosine over the whole run. After as many epochs of 1/(1 + epoch) the objective was 2 to 180 times
+    /// further from the optimum on a9a, flights, news20 and covtype, and as close on an RCV1-shaped problem.
+    fn automatic_schedule(&self) -> Schedule {
+        if self.epochs > 0.0 { Schedule::Cosine { epochs: self.epochs } } else { Schedule::Constant }
     }
 
     /// Block size and number of hot parameters.
@@ -247,8 +253,10 @@ fn direct_chunk(workers: usize, examples: usize, batch: usize) -> usize {
 fn automatic_rate(curvature: Option<&Curvature>) -> (f64, String) {
     match curvature {
         Some(c) => {
-            let rate = 0.5 / c.example_mean;
-            (rate, format!("1/2L, L = {:.4} the mean smoothness of an example", c.example_mean))
+            // Twice that ends at two thirds of the distance on flights, but at 15 times the distance on a9a with
+            // eight workers in direct mode.
+            let rate = 0.25 / c.example_mean;
+            (rate, format!("1/4L, L = {:.4} the mean smoothness of an example", c.example_mean))
         }
         None => (0.1, "the objective tells no curvature".into()),
     }
