@@ -14,7 +14,7 @@ enum Target {
     Stream,
 }
 
-/// Checks that [`write`] to `path` can work, before the work is done whose result goes there: a temporary
+/// Checks that [`write()`] to `path` can work, before the work is done whose result goes there: a temporary
 /// file is made beside it and removed again. What `path` holds is not touched.
 ///
 /// # Errors

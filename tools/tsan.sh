@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs the tests that share parameters between threads under ThreadSanitizer, on the stable toolchain.
+# The standard library is not instrumented, and ThreadSanitizer knows no fences, which rayon's queues use:
+# so reports in rayon's own code are suppressed, and only in it.
+# Usage: tools/tsan.sh [arguments of cargo test]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export RUSTC_BOOTSTRAP=1
+export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
+export TSAN_OPTIONS="suppressions=$PWD/tools/tsan.txt halt_on_error=0 exitcode=66"
+if [ $# -eq 0 ]; then
+    set -- --test params_modes --test engine --test delay_live
+fi
+cargo test --locked --no-default-features --target x86_64-unknown-linux-gnu --target-dir target/tsan "$@"
