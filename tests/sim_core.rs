@@ -33,11 +33,10 @@ fn the_mean_delay_is_workers_less_one_for_every_law() {
                 .iterations(20_000)
                 .run(&quadratic())
                 .unwrap();
-            let n = workers as f64;
-            // Over the gradients that arrived and those in flight the mean is exact: (T + 1)·n/(T + n) − 1.
-            // What is in flight has at most 1,001 iterations here.
-            let mean = outcome.delays.mean();
-            assert!(mean <= n - 1.0 && mean > 0.95 * (n - 1.0), "{text}, {workers} workers: {mean}");
+            // Exact over the gradients that arrived and those in flight: each job with delay τ is in flight at
+            // τ + 1 iterations, and n are at each.
+            let total = outcome.delays.sum() + outcome.in_flight_delays;
+            assert_eq!(total, (workers as u64 - 1) * 20_000, "{text}, {workers} workers");
             assert_eq!(outcome.delays.count(), 20_000);
         }
     }
@@ -164,4 +163,36 @@ fn impossible_options_are_one_line_each() {
     let random = asyncsgd::sim::Assignment::Random;
     let minibatch = Simulation::new(3, law("fixed:1")).algorithm(Algorithm::Minibatch);
     assert!(error(minibatch.assignment(random)).contains("only for the algorithms async and dc"));
+}
+
+#[test]
+fn a_replay_has_the_traces_delays_and_refuses_another_runs() {
+    use asyncsgd::delay::Traced;
+    let problem = Quadratic::new(vec![1.0]).unwrap();
+    let update = |iteration, worker, delay, weight| Ok(Traced { iteration, delay, worker, weight });
+    // The second update of worker 1 was ignored: another has its number.
+    let trace = || {
+        vec![
+            update(0, 0, 0, 1.0),
+            update(1, 1, 1, 1.0),
+            update(2, 0, 1, 1.0),
+            update(3, 1, 3, 0.0),
+            update(3, 0, 0, 1.0),
+        ]
+    };
+    let simulation = Simulation::new(2, law("fixed:1")).step(step::constant(0.5));
+    let outcome = simulation.replay(&problem, trace()).unwrap();
+    // 1, ½, 0 (a gradient of 1), −¼ (of ½), −⅛.
+    assert_eq!(outcome.x, [-0.125]);
+    assert_eq!((outcome.delays.sum(), outcome.end.iteration, outcome.workers[0].gradients), (2, 4, 3));
+    let error = |simulation: &Simulation, trace: Vec<_>| {
+        let error = simulation.replay(&problem, trace).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    let three = Simulation::new(3, law("fixed:1"));
+    assert!(error(&three, trace()).contains("2 workers, expected 3"));
+    let mut gap = trace();
+    let _ = gap.remove(1);
+    assert!(error(&simulation, gap).contains("not whole"));
 }

@@ -212,6 +212,12 @@ impl<'p, P: Problem + ?Sized> Core<'p, P> {
         self.iteration - job.version
     }
 
+    /// Σ of the delays that the jobs in flight would have now.
+    pub(super) fn in_flight_delays(&self) -> u64 {
+        let jobs = self.workers.iter().flat_map(|worker| worker.running.iter().chain(&worker.waiting));
+        jobs.map(|job| self.iteration - job.version).sum()
+    }
+
     /// The time in epochs, for schedules.
     pub(super) fn epoch(&self) -> f64 {
         self.gradients as f64 / self.problem.epoch()

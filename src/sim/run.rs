@@ -16,8 +16,8 @@ const DIVERGED: f64 = 1e9;
 
 /// Workers in virtual time, and what the server does with their gradients.
 ///
-/// Deterministic: the same options give the same bytes. The schedule of an algorithm that keeps every worker busy
-/// depends on law, workers and seed alone, so rules can be compared under the same delays.
+/// Deterministic: the same options give the same bytes. The schedule of an algorithm that keeps every
+/// worker busy depends on law, workers and seed alone, so rules can be compared under the same delays.
 ///
 /// ```
 /// use asyncsgd::sim::{Law, Quadratic, Simulation};
@@ -36,17 +36,18 @@ const DIVERGED: f64 = 1e9;
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Simulation {
-    workers: usize,
+    pub(super) workers: usize,
     law: Law,
-    algorithm: Algorithm,
+    pub(super) algorithm: Algorithm,
     assignment: Assignment,
     in_flight: usize,
-    rule: StepRule,
-    seed: u64,
+    pub(super) rule: StepRule,
+    pub(super) seed: u64,
     target: Option<f64>,
-    every: u64,
+    pub(super) every: u64,
     series: bool,
     until: Until,
+    average_from: u64,
     iterations: u64,
     gradients: u64,
     seconds: f64,
@@ -90,11 +91,28 @@ pub struct Outcome {
     /// The delays of the gradients that were used or weighted 0, and the kept mass.
     #[serde(skip)]
     pub delays: Profile,
+    /// The sum of the delays that the gradients in flight at the end would have then. With n workers that
+    /// are always busy it makes, with the sum of the delays of T updates, exactly (n − 1)·T.
+    pub in_flight_delays: u64,
+    /// The mean parameters and the mean measure, if they were asked for and there are any.
+    #[serde(skip)]
+    pub average: Option<Average>,
     /// The contribution of each worker.
     pub workers: Vec<Share>,
     /// The parameters at the end.
     #[serde(skip)]
     pub x: Vec<f64>,
+}
+
+/// Means over the end of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Average {
+    /// Of the parameters.
+    pub x: Vec<f64>,
+    /// Of the measure.
+    pub measure: f64,
+    /// Over how many moments.
+    pub count: u64,
 }
 
 /// Why a simulation ended.
@@ -124,6 +142,7 @@ impl Simulation {
             every: 1,
             series: false,
             until: Until::Hit,
+            average_from: u64::MAX,
             iterations: u64::MAX,
             gradients: u64::MAX,
             seconds: f64::INFINITY,
@@ -176,6 +195,11 @@ impl Simulation {
         Simulation { every: every.max(1), ..self }
     }
 
+    /// Averages the parameters, and the measure, over the moments that are measured from this iteration on.
+    pub fn average_from(self, iteration: u64) -> Self {
+        Simulation { average_from: iteration, ..self }
+    }
+
     /// Keeps the measure over the run.
     pub fn series(self) -> Self {
         Simulation { series: true, ..self }
@@ -209,53 +233,50 @@ impl Simulation {
         let mut server = Server::new(self.algorithm, self.assignment, self.in_flight, &core)?;
         let mut watch = Watch::new(self, problem.measure(&core.x));
         server.start(&mut core);
+        let mut sums = Average { x: vec![0.0; core.x.len()], measure: 0.0, count: 0 };
         let mut seen = 0;
-        let stop = loop {
-            if let Some(stop) = watch.stop.or_else(|| self.at_limit(&core)) {
-                break stop;
-            }
-            let Some(job) = core.next() else { break Ended::Limit };
+        while watch.stop.is_none() && !self.is_over(core.iteration, core.gradients, core.now) {
+            let Some(job) = core.next() else { break };
             server.arrive(&mut core, &mut stepper, &job);
             core.release(&job);
             if core.iteration != seen && core.iteration.is_multiple_of(self.every) {
+                let measure = problem.measure(&core.x);
                 watch.look(Mark {
                     iteration: core.iteration,
                     gradients: core.gradients,
                     seconds: core.now,
-                    measure: problem.measure(&core.x),
+                    measure,
                 });
+                if core.iteration >= self.average_from {
+                    sums.x.iter_mut().zip(&core.x).for_each(|(sum, x)| *sum += x);
+                    sums.measure += measure;
+                    sums.count += 1;
+                }
             }
             seen = core.iteration;
-        };
+        }
         let end = Mark {
             iteration: core.iteration,
             gradients: core.gradients,
             seconds: core.now,
             measure: problem.measure(&core.x),
         };
-        if watch.stop.is_none() {
-            watch.look(end);
-        }
-        Ok(Outcome {
-            first_hit: watch.first_hit,
-            settled: watch.settled,
-            end,
-            series: watch.series,
-            stop: watch.stop.filter(|&stop| stop == Ended::Diverged).unwrap_or(stop),
-            delays: core.recorder.reader().snapshot(),
-            workers: core.shares,
-            x: core.x,
-        })
+        let in_flight_delays = core.in_flight_delays();
+        let outcome = watch.outcome(end, core.recorder.reader().snapshot(), core.shares, core.x);
+        Ok(Outcome { in_flight_delays, average: sums.mean(), ..outcome })
     }
 
-    fn at_limit<P: Problem + ?Sized>(&self, core: &Core<'_, P>) -> Option<Ended> {
-        let over =
-            core.iteration >= self.iterations || core.gradients >= self.gradients || core.now >= self.seconds;
-        over.then_some(Ended::Limit)
+    /// Whether a limit is reached.
+    pub(super) fn is_over(&self, iteration: u64, gradients: u64, seconds: f64) -> bool {
+        iteration >= self.iterations || gradients >= self.gradients || seconds >= self.seconds
     }
 
-    /// Whether the options make sense, and the snapshots fit into memory.
-    fn check(&self, dimension: usize) -> Result<()> {
+    /// Whether the options make sense, and the snapshots of `dimension` parameters fit into memory.
+    /// [`Simulation::run`] does the same; this asks before the problem is made.
+    ///
+    /// # Errors
+    /// A usage error with a line for each thing that is wrong.
+    pub fn check(&self, dimension: usize) -> Result<()> {
         let mut problems = Vec::new();
         if self.workers == 0 {
             problems.push("workers: 0, must be at least 1".to_owned());
@@ -288,8 +309,18 @@ impl Simulation {
     }
 }
 
+impl Average {
+    /// From sums; `None` where nothing was summed.
+    fn mean(mut self) -> Option<Self> {
+        let scale = 1.0 / self.count as f64;
+        self.x.iter_mut().for_each(|x| *x *= scale);
+        self.measure *= scale;
+        (self.count > 0).then_some(self)
+    }
+}
+
 /// Watches the measure.
-struct Watch {
+pub(super) struct Watch {
     target: Option<f64>,
     until: Until,
     first: f64,
@@ -303,7 +334,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(simulation: &Simulation, first: f64) -> Self {
+    pub(super) fn new(simulation: &Simulation, first: f64) -> Self {
         let mut watch = Watch {
             target: simulation.target,
             until: simulation.until,
@@ -319,8 +350,32 @@ impl Watch {
         watch
     }
 
+    /// Why the run should end, if it should.
+    pub(super) fn stop(&self) -> Option<Ended> {
+        self.stop
+    }
+
+    /// What the run tells when it ends here.
+    pub(super) fn outcome(mut self, end: Mark, delays: Profile, workers: Vec<Share>, x: Vec<f64>) -> Outcome {
+        if self.stop.is_none() {
+            self.look(end);
+        }
+        Outcome {
+            first_hit: self.first_hit,
+            settled: self.settled,
+            end,
+            series: self.series,
+            stop: self.stop.unwrap_or(Ended::Limit),
+            delays,
+            in_flight_delays: 0,
+            average: None,
+            workers,
+            x,
+        }
+    }
+
     #[inline]
-    fn look(&mut self, mark: Mark) {
+    pub(super) fn look(&mut self, mark: Mark) {
         let most = DIVERGED * self.first.abs().max(f64::MIN_POSITIVE);
         if mark.measure.is_nan() || mark.measure.abs() > most {
             self.stop = Some(Ended::Diverged);

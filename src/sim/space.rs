@@ -18,8 +18,8 @@ fn fits(vectors: usize, dimension: usize, available: u64) -> Result<()> {
     }
     let gib = |bytes: f64| bytes / f64::from(1 << 30);
     Err(Error::usage(format!(
-        "{vectors} snapshots of {dimension} parameters need {:.1} GiB, and {:.1} GiB are available: take fewer \
-         workers or parameters",
+        "{vectors} snapshots of {dimension} parameters need {:.1} GiB, and {:.1} GiB are available: take \
+         fewer workers or parameters",
         gib(needed as f64),
         gib(available as f64)
     )))

@@ -21,11 +21,11 @@ pub struct Tuned {
 
 /// The rate of least cost on a grid of `points` ≥ 3 rates in geometric progression from `least` to `largest`.
 ///
-/// When the best one lies at an edge, the grid is extended there by as many steps as half of it, until it does not: both
-/// neighbours of the best rate were tried and cost more, or as much. `None` where no rate succeeds, or the
-/// best one still lies at an edge when it has moved by 12 extensions. Of rates that cost the same the smallest
-/// is taken. `cost` returns `None` for a rate that fails, such as one that diverges; it is called on rayon's
-/// threads, and the result does not depend on their number.
+/// When the best one lies at an edge, the grid is extended there by as many steps as half of it, until it
+/// does not: both neighbours of the best rate were tried and cost more, or as much. `None` where no rate
+/// succeeds, or the best one still lies at an edge when it has moved by 12 extensions. Of rates that cost
+/// the same the smallest is taken. `cost` returns `None` for a rate that fails, such as one that diverges;
+/// it is called on rayon's threads, and the result does not depend on their number.
 ///
 /// # Errors
 /// The first that `cost` returns, by the order of rates.

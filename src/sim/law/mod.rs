@@ -17,8 +17,8 @@ use crate::{Error, Result};
 /// communication beside the computation.
 ///
 /// The text form is `FACTOR*FACTOR+FACTOR`: `exp:1*straggler:10+fixed:0.2` are exponential times of mean 1,
-/// ten times that for one worker, and 0.2 s of communication. See [`Factor`] for the factors. [`fmt::Display`]
-/// prints the form and [`FromStr`] reads it back identically.
+/// ten times that for one worker, and 0.2 s of communication. See [`Factor`] for the factors.
+/// [`fmt::Display`] prints the form and [`FromStr`] reads it back identically.
 ///
 /// ```
 /// use asyncsgd::sim::Law;

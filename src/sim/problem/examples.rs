@@ -11,10 +11,10 @@ use crate::weights::Sink;
 
 /// Any [`Objective`] on rows of data, in double precision, perhaps with a smooth non-convex regulariser.
 ///
-/// Without parts, gradients go over the rows in their order, which a [`Dataset`](crate::Dataset) has shuffled,
-/// again and again, whoever computes them. With parts, each worker draws from its own rows at random. A
-/// gradient is the mean over a mini-batch of consecutive rows. The measure is the objective's value less the
-/// optimum, if that is given.
+/// Without parts, gradients go over the rows in their order, which a [`Dataset`](crate::Dataset) has
+/// shuffled, again and again, whoever computes them. With parts, each worker draws from its own rows at
+/// random. A gradient is the mean over a mini-batch of consecutive rows. The measure is the objective's
+/// value less the optimum, if that is given.
 pub struct Examples<O: Objective<f64>> {
     objective: O,
     batch: u64,

@@ -26,8 +26,8 @@ pub enum Partition {
     Dirichlet(f64),
 }
 
-/// `data` with its rows in the order of the workers, and where each worker's rows begin: worker w has the rows
-/// `starts[w]..starts[w + 1]`, at least one.
+/// `data` with its rows in the order of the workers, and where each worker's rows begin: worker w has the
+/// rows `starts[w]..starts[w + 1]`, at least one.
 ///
 /// # Errors
 /// A usage error where there are more workers than rows, or Dirichlet shares leave a worker without rows.
@@ -55,7 +55,8 @@ pub fn partitioned(
             let whole = drawn.find(|owners| owners.iter().all(|own| !own.is_empty()));
             let owners = whole.ok_or_else(|| {
                 Error::usage(format!(
-                    "partition {partition}: {ATTEMPTS} draws left one of {workers} workers without rows; take fewer workers or a larger parameter"
+                    "partition {partition}: {ATTEMPTS} draws left one of {workers} workers without rows; \
+                     take fewer workers or a larger parameter"
                 ))
             })?;
             let mut starts = vec![0];

@@ -8,9 +8,9 @@ use crate::{Error, Result};
 
 /// f_i(x) = ½·Σ_j λ_j·(x_j − c_ij)², with normal noise on the gradients; f is the mean over i.
 ///
-/// The measure is ‖∇f(x)‖² = Σ λ_j²·(x_j − c̄_j)². Several replicates of the same problem, which differ in their
-/// noise only, can be run side by side under one schedule: the parameters are then as many copies, and the
-/// measure is the mean over them.
+/// The measure is ‖∇f(x)‖² = Σ λ_j²·(x_j − c̄_j)². Several replicates of the same problem, which differ in
+/// their noise only, can be run side by side under one schedule: the parameters are then as many copies,
+/// and the measure is the mean over them.
 #[derive(Debug, Clone)]
 pub struct Quadratic {
     spectrum: Vec<f64>,
@@ -99,7 +99,8 @@ impl Quadratic {
     pub fn heterogeneity(self, workers: usize, zeta: f64, seed: u64) -> Result<Self> {
         if !(zeta.is_finite() && zeta >= 0.0) || (workers < 2 && zeta > 0.0) {
             let line = format!(
-                "quadratic: heterogeneity {zeta} for {workers} workers: needs a number of at least 0 and two workers"
+                "quadratic: heterogeneity {zeta} for {workers} workers: needs a number of at least 0 and \
+                 two workers"
             );
             return Err(Error::usage(line));
         }

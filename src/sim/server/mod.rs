@@ -25,7 +25,8 @@ const MENU: &str = "async, async-stop, minibatch, rennala:B, ringleader, fedbuff
 #[non_exhaustive]
 pub enum Algorithm {
     /// `async`: each gradient is applied when it arrives, by the step rule (Koloskova, Stich, Jaggi 2022,
-    /// Algorithm 1). With the rule `ringmaster:R` this is Ringmaster ASGD (Maranjyan, Tyurin, Richtárik 2025).
+    /// Algorithm 1). With the rule `ringmaster:R` this is Ringmaster ASGD (Maranjyan, Tyurin, Richtárik
+    /// 2025).
     #[default]
     Async,
     /// `async-stop`: the same, and a job is stopped, and started anew, as soon as its result would be ignored
@@ -39,9 +40,9 @@ pub enum Algorithm {
         /// B ≥ 1.
         batch: u64,
     },
-    /// `ringleader`: Ringleader ASGD (Maranjyan and Richtárik 2026): a table with each worker's mean gradient,
-    /// whose mean is applied once for each worker in every round. For workers with different data. Takes
-    /// memory for two tables, 2·n·d.
+    /// `ringleader`: Ringleader ASGD (Maranjyan and Richtárik 2026): a table with each worker's mean
+    /// gradient, whose mean is applied once for each worker in every round. For workers with different
+    /// data. Takes memory for two tables, 2·n·d.
     Ringleader,
     /// `fedbuff:K`: K gradients, each weighted by the rule, are averaged into one update (FedBuff, Nguyen et
     /// al. 2022; its weight is the rule `inverse:0.5`).

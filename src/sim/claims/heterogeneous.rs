@@ -1,0 +1,199 @@
+//! Workers with different data: bias, floors, and the time that random assignment takes.
+
+use rand::RngExt as _;
+use rand_xoshiro::rand_core::SeedableRng;
+use rayon::prelude::*;
+
+use super::{Claim, Effort, Row, Verdict, slope};
+use crate::Result;
+use crate::sim::{Assignment, Law, Quadratic, Simulation, Stream};
+use crate::step::{self, StepRule, Threshold};
+
+const WORKERS: usize = 10;
+const DIMENSION: usize = 5;
+
+/// f_i = ‖x − c_i‖²/2 with random c_i: L = 1, and the measure is the squared distance to the minimiser.
+struct Problem {
+    quadratic: Quadratic,
+    centres: Vec<Vec<f64>>,
+}
+
+impl Problem {
+    fn new(seed: u64) -> Result<Self> {
+        let mut stream = Stream::seed_from_u64(seed);
+        let centre = |_| (0..DIMENSION).map(|_| stream.random_range(-3.0..3.0)).collect();
+        let centres: Vec<Vec<f64>> = (0..WORKERS).map(centre).collect();
+        let quadratic = Quadratic::new(vec![1.0; DIMENSION])?.centres(&centres);
+        Ok(Problem { quadratic, centres })
+    }
+
+    fn squared_distance(&self, x: &[f64]) -> f64 {
+        x.iter().zip(self.quadratic.minimiser()).map(|(x, c)| (x - c).powi(2)).sum()
+    }
+
+    /// ‖Σ(c_i/t_i)/Σ(1/t_i) − mean c‖², t_i = 1 … n: where workers count by their speed.
+    fn rate_weighted_bias(&self) -> f64 {
+        let total: f64 = (1..=WORKERS).map(|t| 1.0 / t as f64).sum();
+        let mean: Vec<f64> = (0..DIMENSION)
+            .map(|j| self.centres.iter().enumerate().map(|(i, c)| c[j] / (i + 1) as f64).sum::<f64>() / total)
+            .collect();
+        self.squared_distance(&mean)
+    }
+
+    /// The squared distance of the mean parameters, their mean squared distance, and the seconds a gradient.
+    fn stationary(&self, rule: StepRule, assignment: Assignment, effort: Effort) -> Result<(f64, f64, f64)> {
+        let updates = if effort.quick { 400_000 } else { 4_000_000 };
+        let outcome = Simulation::new(WORKERS, format!("speeds:1..{WORKERS}").parse()?)
+            .assignment(assignment)
+            .step(rule)
+            .seed(effort.seed)
+            .average_from(updates / 10)
+            .iterations(updates)
+            .run(&self.quadratic)?;
+        let (bias, floor) = outcome
+            .average
+            .map_or((f64::NAN, f64::NAN), |average| (self.squared_distance(&average.x), average.measure));
+        Ok((bias, floor, outcome.end.seconds / outcome.end.gradients as f64))
+    }
+}
+
+pub(super) fn heterogeneous(effort: Effort) -> Result<Claim> {
+    let mut rows = bias_and_floors(effort)?;
+    rows.extend(lemma_11(effort)?);
+    Ok(Claim {
+        name: "heterogeneous",
+        statement: "When workers have different data, pure assignment finds the rate-weighted minimum, \
+                    random assignment (Koloskova, Stich, Jaggi 2022, Algorithm 2) and shuffled assignment \
+                    the right one up to a floor; Algorithm 2 computes gradients in the clients' mean time \
+                    (Lemma 11)",
+        setup: format!(
+            "{WORKERS} workers with t_i = i; f_i = ‖x − c_i‖²/2, d = {DIMENSION}; stationary means over {} \
+             updates; Lemma 11: seconds until C gradients have arrived, C jobs at a time",
+            if effort.quick { "4e5" } else { "4e6" }
+        ),
+        rows,
+    })
+}
+
+fn bias_and_floors(effort: Effort) -> Result<Vec<Row>> {
+    let problem = Problem::new(effort.seed)?;
+    let predicted = problem.rate_weighted_bias();
+    let rates = if effort.quick { vec![0.05, 0.02, 0.005] } else { vec![0.05, 0.02, 0.005, 0.00125] };
+    let floors = |assignment| -> Result<Vec<(f64, f64)>> {
+        let floor = |&rate: &f64| Ok((rate, problem.stationary(step::constant(rate), assignment, effort)?.1));
+        rates.par_iter().map(floor).collect()
+    };
+    let (pure, random) = (Assignment::Pure, Assignment::Random);
+    let (constant, damped) = (step::constant(0.005), step::delay_adaptive(0.005));
+    let dropping = step::drop(0.005, Threshold::Concurrencies(2.0));
+    let jobs = [
+        (constant.clone(), pure),
+        (damped.clone(), pure),
+        (constant, random),
+        (damped, random),
+        (dropping, random),
+    ];
+    let run = |(rule, assignment): (StepRule, Assignment)| problem.stationary(rule, assignment, effort);
+    let done: Vec<(f64, f64, f64)> = jobs.into_par_iter().map(run).collect::<Result<_>>()?;
+    let [pure, pure_damped, random, random_damped, random_dropping] = done[..] else {
+        unreachable!("five jobs")
+    };
+    let mut rows = vec![
+        Row::near("pure, constant: bias² (rate-weighted mean)", predicted, pure.0, 0.01),
+        Row::between(
+            "pure, delay-adaptive: bias² / constant's",
+            "more than 1: late clients count less still",
+            pure_damped.0 / pure.0,
+            1.1,
+            f64::INFINITY,
+        ),
+        Row::between("random, constant: bias² / pure's", "0", random.0 / pure.0, 0.0, 0.005),
+        Row::between(
+            "random, delay-adaptive: bias² / pure constant's",
+            "more than constant's: 0.01",
+            random_damped.0 / pure.0,
+            0.0,
+            0.05,
+        ),
+        Row::between(
+            "random, drop above 2n: bias² / pure constant's",
+            "more than constant's: 0.02",
+            random_dropping.0 / pure.0,
+            0.0,
+            0.05,
+        ),
+        Row::between("random: seconds a gradient / pure's", "3.3", random.2 / pure.2, 2.0, 4.0),
+    ];
+    for (assignment, expected, tolerance) in
+        [(Assignment::Random, 1.0, 0.15), (Assignment::Shuffled, 2.0, 0.3)]
+    {
+        let points = floors(assignment)?;
+        let values: Vec<String> = points.iter().map(|&(_, floor)| super::number(floor)).collect();
+        let what = format!(
+            "{} assignment: slope of the floor in the rate (floors {})",
+            assignment,
+            values.join(" ")
+        );
+        rows.push(Row::around(what, expected, slope(&points), tolerance));
+    }
+    Ok(rows)
+}
+
+/// Σ α_i·D_i, α_i = (i^C − (i − 1)^C)/n^C: the mean time of the slowest of C clients drawn from n.
+fn slowest_of(times: &[f64], clients: usize) -> f64 {
+    let n = times.len() as f64;
+    let share = |i: usize| (i as f64 / n).powf(clients as f64);
+    times.iter().enumerate().map(|(i, t)| (share(i + 1) - share(i)) * t).sum()
+}
+
+fn lemma_11(effort: Effort) -> Result<Vec<Row>> {
+    let rounds = if effort.quick { 1_000 } else { 10_000 };
+    let two_speeds: Vec<f64> = (0..1000).map(|i| if i < 900 { 10.0 } else { 60.0 }).collect();
+    let one_to_ten: Vec<f64> = (1..=10).map(f64::from).collect();
+    // Seconds that Algorithm 2 takes for C gradients, C in flight.
+    let asynchronous = |times: &[f64], clients: usize| -> Result<f64> {
+        let outcome = Simulation::new(times.len(), Law::list(times.to_vec())?)
+            .assignment(Assignment::Random)
+            .in_flight(clients)
+            .step(step::constant(1e-9))
+            .seed(effort.seed)
+            .gradients((rounds * clients).min(2_000_000) as u64)
+            .run(&Quadratic::new(vec![1.0])?)?;
+        Ok(outcome.end.seconds * clients as f64 / outcome.end.gradients as f64)
+    };
+    let name = |clients: usize| format!("900 clients of 10 s, 100 of 60 s, C = {clients}");
+    let small = asynchronous(&two_speeds, 10)?;
+    let middle = asynchronous(&two_speeds, 100)?;
+    let all = asynchronous(&two_speeds, 1000)?;
+    let (two, ten) = (asynchronous(&one_to_ten, 2)?, asynchronous(&one_to_ten, 10)?);
+    let beyond = |what: String, expected: &str, measured: f64, over: f64| {
+        let text = format!("{expected} by the lemma; the jobs queue: {}", super::number(over));
+        Row::between(what, text, measured, 0.9 * over, 1.1 * over).known(Verdict::DoesNotHold)
+    };
+    Ok(vec![
+        Row::near(format!("{}: Algorithm 2, seconds", name(10)), 15.0, small, 0.02),
+        Row::near(
+            format!("{}: mini-batch by the lemma's formula", name(10)),
+            42.5,
+            slowest_of(&two_speeds, 10),
+            0.01,
+        ),
+        beyond(format!("{}: Algorithm 2, seconds", name(100)), "15", middle, 16.8),
+        beyond(format!("{}: Algorithm 2, seconds (mini-batch 60)", name(1000)), "15", all, 60.2),
+        beyond(
+            "10 clients of 1 … 10 s, C = 2: Algorithm 2, seconds (mini-batch 7.2)".into(),
+            "5.5",
+            two,
+            5.9,
+        ),
+        beyond(
+            format!(
+                "10 clients of 1 … 10 s, C = 10: Algorithm 2, seconds (mini-batch {})",
+                super::number(slowest_of(&one_to_ten, 10))
+            ),
+            "5.5",
+            ten,
+            11.1,
+        ),
+    ])
+}
