@@ -57,3 +57,45 @@ Examples:
   asyncsgd predict --model model.safetensors new.svm > labels.txt
   asyncsgd predict --model liblinear.model --scores new.svm.xz
   cat new.svm | asyncsgd predict --model m.safetensors --probability - | head";
+
+/// After `asyncsgd simulate --help`.
+pub const SIMULATE: &str = "\
+Speed laws for --speeds, the virtual seconds of a gradient: factors joined by *,
+and perhaps + another product, the communication:
+  fixed:T  list:T,T,…  speeds:A..B (the first to the last worker)
+  uniform:T,SPREAD  exp:MEAN  shifted-exp:SHIFT,MEAN  lognormal:MEDIAN,SIGMA
+  pareto:SHAPE[,SCALE]  straggler:FACTOR[,WORKERS]  half:FACTOR
+  on-off:ON,OFF  wave:AMPLITUDE,PERIOD  sample (in proportion to a row's length)
+
+Algorithms for --algorithm:
+  async             each gradient is applied when it arrives
+  async-stop        and jobs are stopped once their result would be ignored
+  minibatch         all workers at the same parameters, their mean when all are done
+  rennala:B         the mean of the first B gradients at the same parameters
+  ringleader        the mean of each worker's mean gradient
+  fedbuff:K         the mean of K gradients, each with its weight
+  dc:LAMBDA         async, gradients compensated for the parameters' change
+  blocks:M[,HOW]    M local steps, published whole, by average or adaptive
+
+Examples:
+  asyncsgd simulate --quadratic 20 --speeds straggler:100 --target 1e-3 --tune
+  asyncsgd simulate --workers 8 --algorithm blocks:256 --epochs 3
+  asyncsgd simulate a9a.xz --partition dirichlet:0.1 --assignment random
+  asyncsgd simulate --quadratic 1000 --workers 10000 --speeds pareto:1.5";
+
+/// After `asyncsgd reproduce --help`.
+pub const REPRODUCE: &str = "\
+Claims:
+  identity             the mean delay is workers - 1, for any speeds
+  rates                how time depends on the longest delay
+  minibatch            asynchronous against mini-batch SGD, on many speeds
+  drop                 why dropping late gradients fails and damping does not
+  heterogeneous        bias and floors when workers have different data
+  ringmaster           Ringmaster, Rennala and delay-adaptive steps
+  stability            when a constant delay diverges
+  sample-cost          the bias of delay-adaptive steps by samples' cost
+  blocks               how much of a block's difference may be published
+  engine-vs-simulator  a real run's delays, replayed
+  all
+
+Exits with 1 where a measured value leaves its tolerance.";

@@ -10,6 +10,8 @@ mod options;
 mod output;
 mod predict;
 mod progress;
+mod reproduce;
+mod simulate;
 mod train;
 mod value;
 
@@ -35,6 +37,9 @@ enum Command {
     Train(Box<train::Args>),
     Predict(predict::Args),
     Data(data::Args),
+    #[command(allow_negative_numbers = true)]
+    Simulate(Box<simulate::Args>),
+    Reproduce(reproduce::Args),
     Completions(completions::Args),
 }
 
@@ -45,6 +50,8 @@ pub fn main() -> ExitCode {
             Command::Train(args) => train::run(*args),
             Command::Predict(args) => predict::run(&args),
             Command::Data(args) => data::run(args),
+            Command::Simulate(args) => simulate::run(*args),
+            Command::Reproduce(args) => reproduce::run(args),
             Command::Completions(args) => completions::run(&args),
         },
         Err(e) => usage(&e),

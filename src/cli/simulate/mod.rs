@@ -1,0 +1,262 @@
+//! `asyncsgd simulate`.
+
+mod args;
+mod record;
+
+pub use args::Args;
+
+use self::record::{Delays, Record, Told};
+use super::load::Source;
+use super::options::DelayRule;
+use super::output::Output;
+use super::print;
+use super::value::Check;
+use asyncsgd::delay::Trace;
+use asyncsgd::sim::{
+    Algorithm, Assignment, Ended, Examples, Law, Outcome, Partition, Problem, Quadratic, Simulation, Tuned,
+    partitioned, tune,
+};
+use asyncsgd::step::StepRule;
+use asyncsgd::{
+    Error, HingeLoss, HuberLoss, Linear, LogisticLoss, Loss, LossKind, Objective, Result, SquaredHingeLoss,
+    SquaredLoss,
+};
+use std::path::PathBuf;
+
+/// What will be done: arguments, checked.
+struct Plan {
+    source: Source,
+    loss: LossKind,
+    l2: Option<f64>,
+    quadratic: Option<usize>,
+    least: f64,
+    noise: f64,
+    zeta: f64,
+    partition: Option<Partition>,
+    nonconvex: f64,
+    batch: usize,
+    workers: usize,
+    law: Law,
+    algorithm: Algorithm,
+    assignment: Assignment,
+    in_flight: usize,
+    replay: Option<PathBuf>,
+    rule: StepRule,
+    rate: Option<f64>,
+    tune: bool,
+    seed: u64,
+    epochs: Option<f64>,
+    iterations: Option<u64>,
+    seconds: Option<f64>,
+    target: Option<f64>,
+    settle: bool,
+    json: Option<Output>,
+}
+
+impl Plan {
+    fn new(args: Args) -> Result<Self> {
+        let mut check = Check::default();
+        let Args { data, objective, problem, workers: who, step, stop, json } = args;
+        let source = Source::check(&mut check, data, objective.intercept);
+        let l1 = check.take(objective.l1);
+        check.require(l1 == 0.0, "--l1: the simulator has no proximal steps, expected 0");
+        let workers = check.take(who.workers);
+        let DelayRule { weight, concurrency } = check.take(step.step);
+        let rate = check.take(step.rate);
+        let schedule = check.take(step.schedule);
+        let rule = StepRule { rate: rate.unwrap_or(1.0), schedule, weight, concurrency };
+        check.result(rule.stepper(workers.max(1)))?;
+        let plan = Self {
+            source,
+            loss: check.take(objective.loss),
+            l2: check.option(objective.l2),
+            quadratic: check.option(problem.quadratic),
+            least: check.take(problem.least_eigenvalue),
+            noise: check.take(problem.noise),
+            zeta: check.take(problem.heterogeneity),
+            partition: check.option(problem.partition).map(|part| part.0),
+            nonconvex: check.take(problem.nonconvex),
+            batch: check.take(problem.batch),
+            workers,
+            law: check.take(who.speeds).0,
+            algorithm: check.take(who.algorithm),
+            assignment: check.take(who.assignment),
+            in_flight: check.option(who.in_flight).unwrap_or(workers),
+            replay: who.replay,
+            rule,
+            rate,
+            tune: step.tune,
+            seed: check.take(step.seed),
+            epochs: check.option(stop.epochs),
+            iterations: check.option(stop.iterations),
+            seconds: check.option(stop.seconds),
+            target: check.option(stop.target),
+            settle: stop.settle,
+            json: None,
+        };
+        check.require(
+            plan.quadratic.is_none() || plan.source.data.is_none(),
+            "--quadratic: found data too, expected one of them",
+        );
+        check.require(!plan.tune || plan.target.is_some(), "--tune: needs a --target to tune for");
+        check.require(!plan.tune || plan.rate.is_none(), "--tune: found --rate too, expected one of them");
+        check.require(!plan.settle || plan.target.is_some(), "--settle: needs a --target to settle at");
+        check.finish()?;
+        let mut inputs = plan.source.inputs();
+        inputs.extend(plan.replay.as_deref());
+        let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
+        Ok(Self { json, ..plan })
+    }
+
+    fn run(&self) -> Result<u8> {
+        match self.quadratic {
+            Some(dimension) => {
+                self.simulation(1.0).iterations(1).check(dimension)?;
+                let problem = Quadratic::geometric(dimension, self.least, 1.0)?
+                    .noise(self.noise)?
+                    .heterogeneity(self.workers, self.zeta, self.seed)?;
+                let rate = 0.25 / (problem.smoothness() * self.workers as f64);
+                self.simulate(&problem, rate, problem.initial(), "|∇f|²")
+            }
+            None => match self.loss {
+                LossKind::Logistic => self.with_loss(LogisticLoss),
+                LossKind::Hinge => self.with_loss(HingeLoss),
+                LossKind::SquaredHinge => self.with_loss(SquaredHingeLoss),
+                LossKind::Squared => self.with_loss(SquaredLoss),
+                LossKind::Huber => self.with_loss(HuberLoss::default()),
+            },
+        }
+    }
+
+    fn with_loss(&self, loss: impl Loss) -> Result<u8> {
+        let (data, _) = self.source.load(self.loss, self.seed)?;
+        let (intercept, l2) = (data.intercept(), self.l2.unwrap_or(1.0 / data.len() as f64));
+        let (data, parts) = match self.partition {
+            Some(partition) => partitioned(&data, partition, self.workers, self.seed)?,
+            None => (data, Vec::new()),
+        };
+        let linear = Linear::new(data.rows(), data.labels(), loss, l2, 0.0, intercept);
+        let curvature = Objective::<f64>::curvature(&linear);
+        let rate = curvature.map_or(0.1, |curvature| 0.5 / curvature.example_mean);
+        let problem =
+            Examples::new(linear, data.rows()).batch(self.batch).nonconvex(self.nonconvex).parts(parts);
+        self.simulate(&problem, rate, 1.0, "objective")
+    }
+
+    /// Everything but the limits.
+    fn simulation(&self, rate: f64) -> Simulation {
+        Simulation::new(self.workers, self.law.clone())
+            .algorithm(self.algorithm)
+            .assignment(self.assignment)
+            .in_flight(self.in_flight)
+            .step(self.rule.clone())
+            .rate(rate)
+            .seed(self.seed)
+    }
+
+    /// `unit` is what targets are relative to.
+    fn simulate(&self, problem: &dyn Problem, rate: f64, unit: f64, measure: &'static str) -> Result<u8> {
+        let on_data = self.quadratic.is_none();
+        // Measuring data takes a pass.
+        let every = if on_data { (problem.epoch() / 20.0).ceil() as u64 } else { 1 };
+        let mut simulation = self.simulation(self.rate.unwrap_or(rate)).measure_every(every).series();
+        if let Some(target) = self.target {
+            simulation = simulation.target(target * unit);
+        }
+        if self.settle {
+            simulation = simulation.settle();
+        }
+        if let Some(seconds) = self.seconds {
+            simulation = simulation.seconds(seconds);
+        }
+        if let Some(iterations) = self.iterations {
+            simulation = simulation.iterations(iterations);
+        }
+        let unlimited = self.seconds.is_none() && self.iterations.is_none();
+        match self.epochs {
+            Some(epochs) => simulation = simulation.gradients((epochs * problem.epoch()).ceil() as u64),
+            None if unlimited && on_data => simulation = simulation.gradients(problem.epoch() as u64),
+            None if unlimited => simulation = simulation.iterations(100_000),
+            None => {}
+        }
+        let run = |simulation: &Simulation| match &self.replay {
+            Some(path) => simulation.replay(problem, Trace::open(path)?),
+            None => simulation.run(problem),
+        };
+        let mut tuned = None;
+        if self.tune {
+            tuned = tune(1e-3 * rate, 1e2 * rate, 31, |rate| {
+                let outcome = run(&simulation.clone().rate(rate))?;
+                let mark = if self.settle { outcome.settled } else { outcome.first_hit };
+                Ok(mark.map(|mark| mark.seconds))
+            })?;
+            match &tuned {
+                Some(tuned) => simulation = simulation.rate(tuned.rate),
+                None => {
+                    return Err(Error::usage("--tune: no rate reaches the target within the limits"));
+                }
+            }
+        }
+        let outcome = run(&simulation)?;
+        let rate = tuned.as_ref().map_or(self.rate.unwrap_or(rate), |tuned| tuned.rate);
+        let record = self.record(&outcome, tuned, rate, unit, measure);
+        if let Some(json) = &self.json {
+            json.write(|out| {
+                serde_json::to_writer_pretty(&mut *out, &record)?;
+                writeln!(out)
+            })?;
+        }
+        if !self.json.as_ref().is_some_and(Output::is_stdout) {
+            print(|out, _| record.write(out))?;
+        }
+        Ok(u8::from(outcome.stop == Ended::Diverged))
+    }
+
+    fn record<'a>(
+        &'a self,
+        outcome: &'a Outcome,
+        tuned: Option<Tuned>,
+        rate: f64,
+        unit: f64,
+        measure: &'static str,
+    ) -> Record<'a> {
+        Record {
+            schema: 1,
+            version: env!("CARGO_PKG_VERSION"),
+            plan: Told {
+                problem: match self.quadratic {
+                    Some(d) => format!("quadratic of {d} parameters"),
+                    None => format!(
+                        "{} on {}",
+                        self.loss,
+                        self.source.data.as_ref().map_or("flights".into(), |path| path.display().to_string())
+                    ),
+                },
+                workers: self.workers,
+                speeds: match &self.replay {
+                    Some(path) => format!("replay of {}", path.display()),
+                    None => self.law.to_string(),
+                },
+                algorithm: self.algorithm.to_string(),
+                assignment: self.assignment.to_string(),
+                in_flight: self.in_flight,
+                step: StepRule { rate, ..self.rule.clone() }.to_string(),
+                seed: self.seed,
+                target: self.target.map(|target| target * unit),
+                settle: self.settle,
+                measure,
+            },
+            tuned,
+            outcome,
+            delay: Delays::new(&outcome.delays),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Everything that can be wrong with options, data, trace and outputs.
+pub fn run(args: Args) -> Result<u8> {
+    Plan::new(args)?.run()
+}
