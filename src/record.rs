@@ -3,6 +3,10 @@
 //! As JSON it keeps to `report/schema.json` ([`report::SCHEMA`](crate::report::SCHEMA)). Numbers that are
 //! not finite become `null`.
 
+mod profile;
+
+pub use profile::{Distribution, Intervals, Lost, Percentiles, Profiling, Timing};
+
 use serde::Serialize;
 
 /// The version of the record's form: it changes when a key changes its meaning or goes away.
@@ -35,6 +39,9 @@ pub struct Record {
     pub throughput: Throughput,
     /// How late gradients were.
     pub delay: Delay,
+    /// What the profiler tells, where it was on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profiling>,
     /// Why it ended: `epochs`, `target`, `time-limit`, `interrupt` or `diverged`.
     pub stop: String,
     /// What the user should know, a line each.

@@ -72,6 +72,22 @@ fn valid(json: &[u8]) -> Value {
 }
 
 #[test]
+fn a_profiled_run_keeps_to_the_schema() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 4000);
+    let run = asyncsgd()
+        .args(["profile", "--json", "-", "--workers", "2", "--block", "1", "--slow", "0:3"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    let record = valid(&run.stdout);
+    assert_eq!(record["profile"]["injections"][0], "slow 0:3");
+    assert_eq!(record["profile"]["delays"]["count"], 40_000);
+    assert!(record["plan"]["command"].as_str().unwrap().ends_with("--slow 0:3"));
+}
+
+#[test]
 fn the_record_keeps_to_the_schema() {
     let folder = folder();
     let data = small(&folder, "data.svm", 400);

@@ -4,8 +4,8 @@ use super::load::Source;
 use super::options::Training;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{
-    Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Program, Record, Throughput, Time, VERSION,
-    Worker,
+    Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
+    VERSION, Worker,
 };
 use asyncsgd::{Dataset, Real, Run};
 use std::path::Path;
@@ -20,6 +20,10 @@ pub struct Context<'a> {
     pub train: &'a Dataset,
     pub test: Option<&'a Dataset>,
     pub load_seconds: f64,
+    pub profile: Option<Profiling>,
+    /// The subcommand, and options of it that are not among `options`.
+    pub subcommand: &'a str,
+    pub trouble: Vec<String>,
 }
 
 impl Context<'_> {
@@ -48,6 +52,7 @@ impl Context<'_> {
                 updates_per_second: per_second(delay.all.count as f64),
             },
             delay,
+            profile: self.profile.clone(),
             stop: run.stop.to_string(),
             warnings: run.plan.warnings.clone(),
         }
@@ -83,7 +88,7 @@ impl Context<'_> {
     /// The command with everything that was chosen from the machine and the data written out.
     fn command<T: Real>(&self, run: &Run<T>) -> String {
         let (plan, source, options) = (&run.plan, self.source, self.options);
-        let mut words = vec!["asyncsgd".to_owned(), "train".into()];
+        let mut words = vec!["asyncsgd".to_owned(), self.subcommand.into()];
         let quoted = |path: &Path| quote(&path.display().to_string());
         words.extend(source.data.as_deref().map(quoted));
         let mut option = |name: &str, value: Option<String>| {
@@ -109,6 +114,7 @@ impl Context<'_> {
         option("target-objective", plan.target.map(|target| target.to_string()));
         let flags = [("--intercept", source.intercept), ("--zero-based", source.zero_based)];
         words.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()));
+        words.extend(self.trouble.iter().cloned());
         words.join(" ")
     }
 }

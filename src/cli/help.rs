@@ -7,6 +7,7 @@ Examples:
   asyncsgd train a9a.xz --test a9a.t.xz -j 8 --epochs 20
   asyncsgd train data.svm --save model.safetensors --json run.json
   asyncsgd predict --model model.safetensors new.svm > labels.txt
+  asyncsgd profile --slow 0:50 --report run.html
   asyncsgd data info data.svm.zst
 
 Results go to standard output, progress and warnings to standard error.
@@ -99,3 +100,20 @@ Claims:
   all
 
 Exits with 1 where a measured value leaves its tolerance.";
+
+/// After `asyncsgd profile --help`.
+pub const PROFILE: &str = "\
+Trains as asyncsgd train does, with the same rules and schedules (see its help), and
+times a sample of the updates. On a terminal the delays are shown while training
+goes on; q ends it and keeps everything.
+
+Delay τ: other updates begun, and not known to be complete, when the parameters were
+read. Per update a worker that was held back for a second shows as one long delay;
+weighted by time it counts for as long as its gradient was in flight.
+
+Examples:
+  asyncsgd profile --slow 0:50
+  asyncsgd profile --stall 1:1s:500ms --evaluate-every 100 --epochs 100
+  asyncsgd profile a9a.xz --workers 8 --report run.html --profile run/
+  asyncsgd profile --compare constant,delay-adaptive,drop:4n --slow 0:50
+  asyncsgd profile show run/delays.hlog other/delays.hlog";

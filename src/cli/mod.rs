@@ -4,11 +4,14 @@ mod completions;
 mod data;
 mod gather;
 mod help;
+mod instruments;
 mod interrupt;
+mod live;
 mod load;
 mod options;
 mod output;
 mod predict;
+mod profile;
 mod progress;
 mod reproduce;
 mod simulate;
@@ -40,6 +43,8 @@ enum Command {
     #[command(allow_negative_numbers = true)]
     Simulate(Box<simulate::Args>),
     Reproduce(reproduce::Args),
+    #[command(allow_negative_numbers = true)]
+    Profile(Box<profile::Args>),
     Completions(completions::Args),
 }
 
@@ -52,6 +57,7 @@ pub fn main() -> ExitCode {
             Command::Data(args) => data::run(args),
             Command::Simulate(args) => simulate::run(*args),
             Command::Reproduce(args) => reproduce::run(args),
+            Command::Profile(args) => profile::run(*args),
             Command::Completions(args) => completions::run(&args),
         },
         Err(e) => usage(&e),

@@ -184,13 +184,21 @@ impl Training {
         let n = training.workers;
         check.require(n <= MOST_WORKERS, format!("--workers: found {n}, expected at most {MOST_WORKERS}"));
         check.result(topology.plan(&training.pin, n.clamp(1, MOST_WORKERS)))?;
-        let rule = StepRule {
-            rate: training.rate.unwrap_or(1.0),
-            schedule: training.schedule.clone().unwrap_or_default(),
-            weight: training.step.weight,
-            concurrency: training.step.concurrency,
-        };
-        check.result(rule.stepper(n.clamp(1, MOST_WORKERS)))?;
+        check.result(training.check_rule())?;
         Ok(training)
+    }
+
+    /// Checks the step rule for the number of workers.
+    ///
+    /// # Errors
+    /// Where it is out of range.
+    pub fn check_rule(&self) -> asyncsgd::Result<()> {
+        let rule = StepRule {
+            rate: self.rate.unwrap_or(1.0),
+            schedule: self.schedule.clone().unwrap_or_default(),
+            weight: self.step.weight,
+            concurrency: self.step.concurrency,
+        };
+        rule.stepper(self.workers.clamp(1, MOST_WORKERS)).map(drop)
     }
 }

@@ -1,12 +1,14 @@
 //! `asyncsgd train`.
 
 use super::gather::Context;
+use super::instruments::{Instruments, TroubleArgs, WatchArgs};
+use super::live::Live;
 use super::load::Source;
-use super::options::{DataArgs, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs};
+use super::options::{DataArgs, DelayRule, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs};
 use super::output::Output;
 use super::progress::Bar;
 use super::value::Check;
-use super::{interrupt, print};
+use super::{interrupt, print, profile};
 use asyncsgd::record::{Outcome, Record};
 use asyncsgd::report::{self, Style};
 use asyncsgd::{
@@ -14,6 +16,7 @@ use asyncsgd::{
     Precision, Real, Result, Run, SavedModel, SquaredHingeLoss, SquaredLoss, Stop, Trainer, scores,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Train a linear model and report its objective, its speed and its delays
@@ -32,6 +35,8 @@ pub struct Args {
     stop: StopArgs,
     #[command(flatten)]
     write: WriteArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// What to write.
@@ -50,16 +55,41 @@ struct WriteArgs {
 }
 
 /// What will be done: arguments, checked.
-struct Plan {
+#[derive(Clone)]
+pub struct Plan {
     source: Source,
     training: Training,
     save: Option<PathBuf>,
     json: Option<Output>,
     quiet: bool,
+    instruments: Instruments,
+    /// Whether to show the delays while the run goes on.
+    live: bool,
+    /// Step rules to compare; otherwise there is one run.
+    rules: Vec<DelayRule>,
+}
+
+/// The data, and how long loading them took.
+struct Loaded {
+    train: Dataset,
+    test: Option<Dataset>,
+    seconds: f64,
+}
+
+/// What came of a run.
+struct Trained<T: Real> {
+    run: Run<T>,
+    record: Record,
+    /// Whether `q` was pressed.
+    quit: bool,
 }
 
 impl Plan {
-    fn new(args: Args) -> Result<Self> {
+    /// Checks the arguments, those of `asyncsgd profile` if there is `trouble`.
+    ///
+    /// # Errors
+    /// A line for each option that is wrong, or what the file system says.
+    pub fn new(args: Args, trouble: Option<TroubleArgs>) -> Result<Self> {
         let mut check = Check::default();
         let source = Source::check(&mut check, args.data, args.objective.intercept);
         let training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
@@ -68,58 +98,130 @@ impl Plan {
         if let Some(save) = &save {
             check.result(ModelFormat::of(save))?;
         }
+        let live = trouble.is_some();
+        let mut instruments = Instruments::check(&mut check, &args.watch, trouble);
+        check.result(instruments.injection.check(training.workers))?;
+        let rules = instruments.rules();
+        if !rules.is_empty() {
+            let alone = save.is_none() && !args.watch.any();
+            check.require(
+                alone,
+                "--compare: found --save, --report, --profile or --trace, expected none of them",
+            );
+        }
+        for rule in &rules {
+            check.result(Training { step: *rule, ..training.clone() }.check_rule())?;
+        }
         check.finish()?;
         // The file system is asked when the options make sense.
         let inputs = source.inputs();
         save.as_deref().map(|save| Output::check(save, &inputs)).transpose()?;
         let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
         let quiet = quiet || json.as_ref().is_some_and(Output::is_stdout);
-        Ok(Self { source, training, save, json, quiet })
+        instruments.outputs(args.watch, &inputs)?;
+        Ok(Self { source, training, save, json, quiet, instruments, live, rules })
     }
 
     /// Trains with one loss and one type of parameters, writes what there is to write, and reports.
     fn train<T: Real>(&self, loss: impl Loss) -> Result<u8> {
-        let options = &self.training;
         let start = Instant::now();
         let bar = Bar::new(self.quiet);
         bar.say("loading");
-        let (train, test) = self.source.load(options.loss, options.seed)?;
-        let load_seconds = start.elapsed().as_secs_f64();
-
-        let mut model = LinearModel::new(loss).with_l1(options.l1);
-        if let Some(l2) = options.l2 {
-            model = model.with_l2(l2);
+        let (train, test) = self.source.load(self.training.loss, self.training.seed)?;
+        let loaded = Loaded { train, test, seconds: start.elapsed().as_secs_f64() };
+        if !self.rules.is_empty() {
+            bar.clear();
+            return self.compare::<T>(loss, &loaded);
         }
-        let run = self.trainer(model, bar.watch(train.len())).precision::<T>().run(&train);
-        bar.clear();
-        let run = run?;
-
-        let outcome = outcome(options.loss, &train, test.as_ref(), &run);
-        let source = &self.source;
-        let context = Context { source, options, train: &train, test: test.as_ref(), load_seconds };
-        let record = context.record(&run, outcome);
+        let Trained { run, record, quit } = self.once::<T>(loss, &loaded, bar)?;
         for warning in &record.warnings {
             eprintln!("warning: {warning}");
         }
         let diverged = run.stop == Stop::Diverged;
         if let (Some(path), false) = (&self.save, diverged) {
-            self.save(path, &train, &run, &record)?;
+            self.save(path, &loaded.train, &run, &record)?;
         }
         if let Some(json) = &self.json {
             json.write(|out| report::write_json(out, &record))?;
         }
+        self.instruments.write(&run, &record)?;
         if !self.quiet {
-            print(|out, colour| report::write_text(out, &record, Style { colour }))?;
+            print(|out, colour| {
+                report::write_text(out, &record, Style { colour })?;
+                if self.live { profile::write_profile(out, &run) } else { Ok(()) }
+            })?;
         }
         if diverged {
             let lost = if self.save.is_some() { "; nothing was saved" } else { "" };
             eprintln!("error: training diverged: try a --rate below {:?}{lost}", run.plan.step.rate);
             return Ok(1);
         }
-        Ok(if run.stop == Stop::Interrupt { interrupt::EXIT } else { 0 })
+        Ok(if run.stop == Stop::Interrupt && !quit { interrupt::EXIT } else { 0 })
     }
 
-    fn trainer<'a, M>(&self, model: M, watch: impl FnMut(asyncsgd::Event<'_>) + 'a) -> Trainer<'a, M> {
+    /// Trains once.
+    fn once<T: Real>(&self, loss: impl Loss, loaded: &Loaded, bar: Bar) -> Result<Trained<T>> {
+        let (options, train) = (&self.training, &loaded.train);
+        let mut model = LinearModel::new(loss).with_l1(options.l1);
+        if let Some(l2) = options.l2 {
+            model = model.with_l2(l2);
+        }
+        let (trainer, tracing) = self.instruments.put_on(self.trainer(model).precision::<T>())?;
+        let flag = interrupt::flag();
+        let mut quit = false;
+        let run = if self.live {
+            bar.clear();
+            let mut view = Live::new(train.len(), self.quiet, Arc::clone(&flag));
+            let run = trainer.interrupt(flag).observe(|event| view.event(event)).run(train);
+            quit = view.quit();
+            run
+        } else {
+            let run = trainer.interrupt(flag).observe(bar.watch(train.len())).run(train);
+            bar.clear();
+            run
+        };
+        // The trace is ended also where the run failed.
+        let traced = tracing.finish();
+        let run = run?;
+        traced?;
+        let test = loaded.test.as_ref();
+        let outcome = outcome(options.loss, train, test, &run);
+        let profile = self.instruments.profiling(&run);
+        let (source, load_seconds) = (&self.source, loaded.seconds);
+        let subcommand = if self.live { "profile" } else { "train" };
+        let trouble = self.instruments.words();
+        let context = Context { source, options, train, test, load_seconds, profile, subcommand, trouble };
+        let record = context.record(&run, outcome);
+        Ok(Trained { run, record, quit })
+    }
+
+    /// Trains with each of the step rules in turn, and prints a table.
+    fn compare<T: Real>(&self, loss: impl Loss, loaded: &Loaded) -> Result<u8> {
+        let mut records = Vec::new();
+        let mut stopped = None;
+        for &step in &self.rules {
+            let training = Training { step, ..self.training.clone() };
+            let plan = Plan { training, ..self.clone() };
+            let Trained { run, record, quit } = plan.once::<T>(loss, loaded, Bar::new(self.quiet))?;
+            for warning in &record.warnings {
+                eprintln!("warning: {step}: {warning}");
+            }
+            records.push(record);
+            if run.stop == Stop::Interrupt {
+                stopped = Some(if quit { 0 } else { interrupt::EXIT });
+                break;
+            }
+        }
+        if let Some(json) = &self.json {
+            json.write(|out| report::write_json(out, &records))?;
+        }
+        if !self.quiet {
+            print(|out, _| report::write_comparison(out, &records))?;
+        }
+        Ok(stopped.unwrap_or(0))
+    }
+
+    fn trainer<'a, M>(&self, model: M) -> Trainer<'a, M> {
         let options = &self.training;
         let mut trainer = Trainer::new(model)
             .workers(options.workers)
@@ -129,9 +231,7 @@ impl Plan {
             .batch(options.batch)
             .weight(options.step.weight, options.step.concurrency)
             .epochs(options.epochs)
-            .seed(options.seed)
-            .interrupt(interrupt::flag())
-            .observe(watch);
+            .seed(options.seed);
         if let Some(rate) = options.rate {
             trainer = trainer.rate(rate);
         }
@@ -177,17 +277,24 @@ fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run
 /// # Errors
 /// Everything that can be wrong with options, data and outputs.
 pub fn run(args: Args) -> Result<u8> {
-    let plan = Plan::new(args)?;
-    match plan.training.loss {
-        LossKind::Logistic => plan.with_loss(LogisticLoss),
-        LossKind::Hinge => plan.with_loss(HingeLoss),
-        LossKind::SquaredHinge => plan.with_loss(SquaredHingeLoss),
-        LossKind::Squared => plan.with_loss(SquaredLoss),
-        LossKind::Huber => plan.with_loss(HuberLoss::default()),
-    }
+    Plan::new(args, None)?.run()
 }
 
 impl Plan {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with data and outputs.
+    pub fn run(&self) -> Result<u8> {
+        match self.training.loss {
+            LossKind::Logistic => self.with_loss(LogisticLoss),
+            LossKind::Hinge => self.with_loss(HingeLoss),
+            LossKind::SquaredHinge => self.with_loss(SquaredHingeLoss),
+            LossKind::Squared => self.with_loss(SquaredLoss),
+            LossKind::Huber => self.with_loss(HuberLoss::default()),
+        }
+    }
+
     fn with_loss(&self, loss: impl Loss) -> Result<u8> {
         match self.training.precision {
             Precision::F32 => self.train::<f32>(loss),

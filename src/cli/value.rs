@@ -105,13 +105,14 @@ pub fn one_of<T: FromStr<Err = Error> + Display>(all: &[T]) -> Lenient<T> {
     Lenient { names: all.iter().map(T::to_string).collect(), ..value() }
 }
 
-fn lenient<T>(parse: fn(&str) -> Result<T, String>) -> Lenient<T> {
+/// A value by a parser that says in words what is wrong.
+pub fn parsed<T>(parse: fn(&str) -> Result<T, String>) -> Lenient<T> {
     Lenient { parse, names: Vec::new() }
 }
 
 /// A whole number, 1 to `u32::MAX`.
 pub fn count() -> Lenient<usize> {
-    lenient(|text| match text.parse::<u32>() {
+    parsed(|text| match text.parse::<u32>() {
         Ok(n) if n > 0 => Ok(n as usize),
         _ => Err(format!("found '{text}', expected a whole number from 1")),
     })
@@ -119,7 +120,7 @@ pub fn count() -> Lenient<usize> {
 
 /// A whole number of 64 bits.
 pub fn seed() -> Lenient<u64> {
-    lenient(|text| text.parse().map_err(|_| format!("found '{text}', expected a whole number from 0")))
+    parsed(|text| text.parse().map_err(|_| format!("found '{text}', expected a whole number from 0")))
 }
 
 /// A number in a range.
@@ -132,22 +133,22 @@ fn number(text: &str, range: &str, inside: impl Fn(f64) -> bool) -> Result<f64, 
 
 /// Any finite number.
 pub fn finite() -> Lenient<f64> {
-    lenient(|text| number(text, "", f64::is_finite))
+    parsed(|text| number(text, "", f64::is_finite))
 }
 
 /// A finite number of at least 0.
 pub fn at_least_zero() -> Lenient<f64> {
-    lenient(|text| number(text, " of at least 0", |x| x >= 0.0 && x.is_finite()))
+    parsed(|text| number(text, " of at least 0", |x| x >= 0.0 && x.is_finite()))
 }
 
 /// A number between 0 and 1, both excluded.
 pub fn fraction() -> Lenient<f64> {
-    lenient(|text| number(text, " between 0 and 1", |x| x > 0.0 && x < 1.0))
+    parsed(|text| number(text, " between 0 and 1", |x| x > 0.0 && x < 1.0))
 }
 
 /// `auto`, which is `None`, or a finite number above 0.
 pub fn auto_or_positive() -> Lenient<Option<f64>> {
-    lenient(|text| match text {
+    parsed(|text| match text {
         "auto" => Ok(None),
         text => number(text, " above 0, or auto", |x| x > 0.0 && x.is_finite()).map(Some),
     })
@@ -155,21 +156,27 @@ pub fn auto_or_positive() -> Lenient<Option<f64>> {
 
 /// A length of time: `500ms`, `30s`, `5m`, `2h`, or seconds without a unit.
 pub fn duration() -> Lenient<Duration> {
-    lenient(|text| {
-        let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let unit = match unit {
-            "ms" => 1e-3,
-            "s" | "" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => f64::NAN,
-        };
-        let seconds = number.trim().parse::<f64>().ok().map(|x| x * unit).filter(|&s| s > 0.0);
-        seconds
-            .and_then(|s| Duration::try_from_secs_f64(s).ok())
-            .ok_or_else(|| format!("found '{text}', expected a time such as 500ms, 30s, 5m or 2h"))
-    })
+    parsed(parse_duration)
+}
+
+/// Parses what [`duration`] takes.
+///
+/// # Errors
+/// What was found and expected.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "ms" => 1e-3,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let seconds = number.trim().parse::<f64>().ok().map(|x| x * unit).filter(|&s| s > 0.0);
+    seconds
+        .and_then(|s| Duration::try_from_secs_f64(s).ok())
+        .ok_or_else(|| format!("found '{text}', expected a time such as 500ms, 30s, 5m or 2h"))
 }
 
 #[cfg(test)]
@@ -178,7 +185,7 @@ mod tests {
 
     #[test]
     fn times() {
-        let parse = duration().parse;
+        let parse = parse_duration;
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(parse("2h"), Ok(Duration::from_secs(7200)));

@@ -45,7 +45,8 @@ pub enum Unit {
 }
 
 impl Unit {
-    fn name(self) -> &'static str {
+    /// Its plural.
+    pub fn name(self) -> &'static str {
         match self {
             Unit::Iterations => "iterations",
             Unit::Nanoseconds => "nanoseconds",

@@ -56,7 +56,7 @@ impl Injection {
     ///
     /// # Errors
     /// [`Error::Usage`] with a line for each entry that is out of range.
-    pub(super) fn check(&self, workers: usize) -> Result<()> {
+    pub fn check(&self, workers: usize) -> Result<()> {
         let mut wrong = Vec::new();
         let mut require = |holds: bool, line: String| {
             if !holds {

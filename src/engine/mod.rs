@@ -28,7 +28,7 @@ use instruments::{Instruments, Readers};
 use monitor::Monitor;
 use plan::Options;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a run tells while it goes on, on the thread that started it.
 pub enum Event<'a> {
@@ -298,6 +298,7 @@ fn run<T: Real, O: Objective<T>>(
         seconds: 0.0,
         examples: 0,
         phases: 0,
+        told: Instant::now(),
     };
     let joined = scope(|scope| {
         let handles: Vec<_> = workers

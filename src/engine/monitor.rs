@@ -12,7 +12,7 @@ use crate::real::Real;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the monitor looks up from its waiting.
 const TICK: Duration = Duration::from_millis(100);
@@ -33,6 +33,8 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub examples: u64,
     /// How often the workers were released together.
     pub phases: u64,
+    /// When the observer was last told of progress.
+    pub told: Instant,
 }
 
 /// Stops the workers when the monitor is done with them, also if the observer or the objective panics here:
@@ -91,7 +93,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             match self.gate.rest(left.map_or(TICK, |left| left.min(TICK))) {
                 Rest::All(time) => {
                     self.seconds += time.as_secs_f64();
-                    self.readers.cut(Duration::from_secs_f64(self.seconds), false);
+                    if self.told.elapsed() >= TICK {
+                        self.progress(self.seconds);
+                    }
                     return cut;
                 }
                 Rest::Working => {
@@ -104,14 +108,19 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                     if cut.is_some() {
                         self.gate.stop();
                     }
-                    let train_seconds = self.seconds + self.gate.working().as_secs_f64();
-                    self.readers.cut(Duration::from_secs_f64(train_seconds), false);
-                    let epoch = self.epoch() + self.gate.taken() as f64 / self.course.chunks() as f64;
-                    let progress = Progress { epoch, train_seconds, readers: &self.readers };
-                    (self.observer)(Event::Progress(progress));
+                    self.progress(self.seconds + self.gate.working().as_secs_f64());
                 }
             }
         }
+    }
+
+    /// Keeps what was recorded by now as an interval, if it is long enough, and tells the observer.
+    fn progress(&mut self, train_seconds: f64) {
+        self.told = Instant::now();
+        self.readers.cut(Duration::from_secs_f64(train_seconds), false);
+        let epoch = self.epoch() + self.gate.taken() as f64 / self.course.chunks() as f64;
+        let progress = Progress { epoch, train_seconds, readers: &self.readers };
+        (self.observer)(Event::Progress(progress));
     }
 
     /// The objective now, while no worker writes. Tells whether it is a reason to stop.

@@ -164,7 +164,7 @@ impl Options {
             epochs: self.epochs,
             time_limit: self.time_limit,
             target: self.target,
-            evaluate_every: self.evaluate_every,
+            evaluate_every: self.evaluate_every.min(self.epochs.ceil() as usize).max(1),
             seed: self.seed,
             precision: T::NAME,
             chunk,

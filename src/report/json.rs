@@ -1,16 +1,16 @@
 //! The record as JSON.
 
-use super::Record;
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// The JSON schema (draft 2020-12) of [`write_json`]'s output.
 pub const SCHEMA: &str = include_str!("schema.json");
 
-/// Writes the record as JSON, indented, with a line end.
+/// Writes a [`Record`](crate::record::Record), or a list of such, as JSON, indented, with a line end.
 ///
 /// # Errors
 /// What the writer says.
-pub fn write_json(out: &mut (impl Write + ?Sized), record: &Record) -> io::Result<()> {
+pub fn write_json(out: &mut (impl Write + ?Sized), record: &(impl Serialize + ?Sized)) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, record)?;
     writeln!(out)
 }

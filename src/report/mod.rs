@@ -1,11 +1,17 @@
-//! Reports: what a [`Record`] looks like.
+//! Reports: what a [`Record`](crate::record::Record) looks like.
 
+mod comparison;
+mod histogram;
+mod html;
 mod json;
 mod number;
+mod svg;
 mod text;
 
+pub use comparison::write_comparison;
+pub use histogram::{octaves, value, write_histogram, write_profiles};
+pub use html::write_html;
 pub use json::{SCHEMA, write_json};
 pub use number::{count, si};
+pub use svg::write_svg;
 pub use text::{Style, write_text};
-
-use crate::record::Record;
