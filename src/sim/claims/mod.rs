@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn verdicts_follow_the_tolerance() {
-        assert_eq!(Row::near("x", 2.0, 2.02, 0.01).verdict, Verdict::Holds);
+        assert_eq!(Row::near("x", 2.0, 2.015, 0.01).verdict, Verdict::Holds);
         assert_eq!(Row::near("x", 2.0, 2.03, 0.01).verdict, Verdict::OutOfTolerance);
         assert_eq!(Row::near("x", 2.0, f64::NAN, 0.01).verdict, Verdict::OutOfTolerance);
         let known = Row::between("x", "", 5.0, 2.0, f64::INFINITY).known(Verdict::DoesNotHold);
