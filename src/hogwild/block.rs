@@ -1,0 +1,71 @@
+//! Blocks: local steps on a worker's own copy of the hot parameters, published in one iteration of the clock.
+
+use super::{Applied, Core, Local, Ticket, Worker};
+use crate::model::Objective;
+use crate::params::{Block, Cas, Mode, Racy, Update};
+use crate::real::Real;
+use crate::step::Weight;
+use std::ops::Range;
+
+impl<T: Real> Worker<T> {
+    /// Runs `examples` of the objective, after `ticket` was taken, as local steps of mini-batches of `batch` on
+    /// `block`, and publishes the difference in one iteration of the clock.
+    pub(crate) fn run_block<O: Objective<T>>(
+        &mut self,
+        ticket: Ticket,
+        objective: &O,
+        gradient: &mut O::Gradient,
+        block: &mut Block<T>,
+        examples: Range<usize>,
+        batch: usize,
+    ) -> Applied {
+        let (core, local) = (&*self.core, &mut self.local);
+        let job = Job { ticket, objective, gradient, block, examples, batch };
+        match core.update {
+            Update::Cas => core.run_block::<Cas, O>(local, job),
+            Update::Racy | Update::Locked => core.run_block::<Racy, O>(local, job),
+        }
+    }
+}
+
+/// A block of examples to run: the arguments of [`Worker::run_block`].
+struct Job<'a, T: Real, O: Objective<T>> {
+    ticket: Ticket,
+    objective: &'a O,
+    gradient: &'a mut O::Gradient,
+    block: &'a mut Block<T>,
+    examples: Range<usize>,
+    batch: usize,
+}
+
+impl<T: Real> Core<T> {
+    fn run_block<M: Mode, O: Objective<T>>(&self, local: &mut Local, job: Job<'_, T, O>) -> Applied {
+        let Job { ticket, objective, gradient, block, examples, batch } = job;
+        let cells = self.params.cells();
+        block.refresh(cells);
+        let iterations = || self.clock.iterations() as f64;
+        let rate = local.time.map_or_else(|| local.stepper.rate(iterations() / self.epoch), |(_, rate)| rate);
+        let locked = self.update == Update::Locked;
+        let steps = examples.len().div_ceil(batch) as f64;
+        let mut view = block.view::<M>(cells);
+        for start in examples.clone().step_by(batch) {
+            objective.gradient(start..(start + batch).min(examples.end), &view, gradient);
+            // The shared part of a row is an update of its own.
+            let _guard = locked.then(|| self.params.locked());
+            objective.descend(gradient, T::from_f64(rate), &mut view);
+        }
+        local.failed += view.failed_attempts();
+        self.iterate(local, ticket, |local, commit, step| {
+            let concurrency = local.stepper.concurrency();
+            // The delay-adaptive weight acts coordinate by coordinate; other rules scale the whole.
+            let (publications, scale) = match local.stepper.rule().weight {
+                Weight::DelayAdaptive => (concurrency.max((commit.delay + 1) as f64), 1.0),
+                _ => (concurrency, step.weight),
+            };
+            let _guard = locked.then(|| self.params.locked());
+            let (kept, failed) = block.publish::<M>(cells, rate * steps, publications, scale);
+            local.failed += failed;
+            kept
+        })
+    }
+}
