@@ -2,7 +2,7 @@
 
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
-use asyncsgd::{BlockSize, LossKind, Pin, Precision, Topology, Update};
+use asyncsgd::{BlockSize, LossKind, Pin, Precision, Topology, Trainer, Update};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
@@ -200,5 +200,31 @@ impl Training {
             concurrency: self.step.concurrency,
         };
         rule.stepper(self.workers.clamp(1, MOST_WORKERS)).map(drop)
+    }
+
+    /// A trainer of `model` with these options.
+    pub fn trainer<'a, M>(&self, model: M) -> Trainer<'a, M> {
+        let mut trainer = Trainer::new(model)
+            .workers(self.workers)
+            .pin(self.pin.clone())
+            .update(self.update)
+            .block(self.block)
+            .batch(self.batch)
+            .weight(self.step.weight, self.step.concurrency)
+            .epochs(self.epochs)
+            .seed(self.seed);
+        if let Some(rate) = self.rate {
+            trainer = trainer.rate(rate);
+        }
+        if let Some(schedule) = &self.schedule {
+            trainer = trainer.schedule(schedule.clone());
+        }
+        if let Some(limit) = self.time_limit {
+            trainer = trainer.time_limit(limit);
+        }
+        if let Some(target) = self.target {
+            trainer = trainer.target_objective(target);
+        }
+        trainer
     }
 }

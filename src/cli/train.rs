@@ -13,7 +13,7 @@ use asyncsgd::record::{Outcome, Record};
 use asyncsgd::report::{self, Style};
 use asyncsgd::{
     Dataset, HingeLoss, HuberLoss, LinearModel, LogisticLoss, Loss, LossKind, Metrics, ModelFormat,
-    Precision, Real, Result, Run, SavedModel, SquaredHingeLoss, SquaredLoss, Stop, Trainer, scores,
+    Precision, Real, Result, Run, SavedModel, SquaredHingeLoss, SquaredLoss, Stop, scores,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,7 +166,7 @@ impl Plan {
         if let Some(l2) = options.l2 {
             model = model.with_l2(l2);
         }
-        let (trainer, tracing) = self.instruments.put_on(self.trainer(model).precision::<T>())?;
+        let (trainer, tracing) = self.instruments.put_on(options.trainer(model).precision::<T>())?;
         let flag = interrupt::flag();
         let mut quit = false;
         let run = if self.live {
@@ -219,32 +219,6 @@ impl Plan {
             print(|out, _| report::write_comparison(out, &records))?;
         }
         Ok(stopped.unwrap_or(0))
-    }
-
-    fn trainer<'a, M>(&self, model: M) -> Trainer<'a, M> {
-        let options = &self.training;
-        let mut trainer = Trainer::new(model)
-            .workers(options.workers)
-            .pin(options.pin.clone())
-            .update(options.update)
-            .block(options.block)
-            .batch(options.batch)
-            .weight(options.step.weight, options.step.concurrency)
-            .epochs(options.epochs)
-            .seed(options.seed);
-        if let Some(rate) = options.rate {
-            trainer = trainer.rate(rate);
-        }
-        if let Some(schedule) = &options.schedule {
-            trainer = trainer.schedule(schedule.clone());
-        }
-        if let Some(limit) = options.time_limit {
-            trainer = trainer.time_limit(limit);
-        }
-        if let Some(target) = options.target {
-            trainer = trainer.target_objective(target);
-        }
-        trainer
     }
 
     fn save<T: Real>(&self, path: &Path, train: &Dataset, run: &Run<T>, record: &Record) -> Result<()> {
