@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod hogwild;
 mod kernel;
+mod law;
 mod model;
 #[cfg(all(test, loom))]
 mod models;

@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts from the bottom up, and what each may import besides itself. What is not listed here fails.
-const IMPORTS: [(&str, &[&str]); 20] = [
+const IMPORTS: [(&str, &[&str]); 21] = [
     ("sync", &[]),
     ("error", &[]),
     ("real", &["kernel", "sync"]),
     ("kernel", &["real", "sync"]),
     ("weights", &["kernel", "real"]),
     ("output", &["error"]),
+    ("law", &["error"]),
     ("params", &["error", "kernel", "real", "sync", "weights"]),
     ("clock", &["sync"]),
     ("delay", &["error", "sync"]),
@@ -25,12 +26,12 @@ const IMPORTS: [(&str, &[&str]); 20] = [
     (
         "engine",
         &[
-            "clock", "data", "delay", "error", "hogwild", "kernel", "model", "params", "real", "step",
+            "clock", "data", "delay", "error", "hogwild", "kernel", "law", "model", "params", "real", "step",
             "sync", "topology", "weights",
         ],
     ),
     // Deterministic and on one thread: neither `engine` and `hogwild` nor `sync`; of `params` a formula.
-    ("sim", &["data", "delay", "error", "kernel", "model", "params", "real", "step", "weights"]),
+    ("sim", &["data", "delay", "error", "kernel", "law", "model", "params", "real", "step", "weights"]),
     ("record", &["delay", "error"]),
     ("report", &["delay", "error", "output", "record"]),
     // The program's parts see the library from outside, as `asyncsgd::`.

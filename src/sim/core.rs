@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 
-use super::law::{Law, Pace};
 use super::pool::Pool;
 use super::problem::{Problem, Stream};
 use super::queue::Queue;
 use crate::Result;
 use crate::delay::Recorder;
+use crate::law::{Law, Pace};
 
 /// Workers, their jobs, and the parameters that the jobs' results change.
 ///

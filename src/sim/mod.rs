@@ -11,7 +11,6 @@
 
 pub mod claims;
 mod core;
-mod law;
 mod pool;
 mod problem;
 mod queue;
@@ -22,7 +21,7 @@ mod space;
 mod tune;
 
 pub use self::core::Share;
-pub use law::{Factor, Law};
+pub use crate::law::{Factor, Law};
 pub use problem::{Examples, Partition, Problem, Quadratic, Stream, partitioned};
 pub use run::{Average, Ended, Mark, Outcome, Simulation};
 pub use server::{Algorithm, Assignment, Publish};

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::core::{Core, Share};
-use super::law::Law;
 use super::problem::Problem;
 use super::server::{Algorithm, Assignment, Server};
 use super::space;
 use crate::delay::Profile;
+use crate::law::Law;
 use crate::step::StepRule;
 use crate::{Error, Result};
 

@@ -1,4 +1,5 @@
-//! Speed laws: how many virtual seconds a worker takes for a gradient.
+//! Speed laws: how long a worker takes for a gradient, in the simulator's virtual seconds or, for workers that are
+//! held back on purpose, relative to the time that it computes. Public as [`sim::Law`](crate::sim::Law).
 
 mod factor;
 mod pace;
