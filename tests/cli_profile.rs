@@ -104,6 +104,8 @@ fn what_makes_no_sense_is_refused_and_nothing_is_lost() {
         (vec!["--slow", "0:0.5"], "expected at least 1"),
         (vec!["--slow", "fast"], "expected W:FACTOR"),
         (vec!["--stall", "0:1s"], "expected W:AT:FOR"),
+        (vec!["--jitter", "pareto:0"], "above 0"),
+        (vec!["--jitter", "list:1,2,3"], "3 times for 2 workers"),
         (vec!["--evaluate-every", "0"], "--evaluate-every"),
         (vec!["--compare", "drop:1"], "drop"),
         (vec!["--compare", "constant", "--report", "x.html"], "expected none of them"),

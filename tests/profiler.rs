@@ -125,6 +125,27 @@ fn the_mean_delay_stays_n_minus_1_with_a_straggler() {
     assert!(compute(&run, 0) > 20 * compute(&run, 1));
 }
 
+/// Every worker's gradients take longer by the law, in its own proportions, and the mean delay stays.
+#[test]
+fn jitter_lengthens_computing_by_its_law() {
+    let median = |run: &Run, w: usize| run.workers[w].timing.as_ref().unwrap().compute.quantile(0.5) as f64;
+    let data = data(5000);
+    let run = |law: &str| {
+        let injection = Injection { jitter: Some(law.parse().unwrap()), ..Injection::default() };
+        trainer(2).epochs(40.0).inject(injection).run(&data).unwrap()
+    };
+    let listed = run("fixed:30*list:1,4");
+    let (first, second) = (median(&listed, 0), median(&listed, 1));
+    // (1 + 30·4)/(1 + 30) = 3.9, less what reading the time and ending a wait add to both.
+    assert!(second > 2.0 * first && second < 6.0 * first, "{first} and {second} ns");
+    let (mean, expected) = (listed.delays().mean(), listed.expected_mean_delay());
+    assert!((mean / expected - 1.0).abs() < 0.02, "{mean} of {expected}");
+    // An exponential law's 90th percentile is 3.3 medians.
+    let compute = run("exp:30").timing().unwrap().compute;
+    let spread = compute.quantile(0.9) as f64 / compute.quantile(0.5) as f64;
+    assert!(spread > 2.3 && spread < 4.5, "{spread}");
+}
+
 #[test]
 fn a_stall_is_seen_when_it_happens() {
     let stall = Stall { worker: 1, at: Duration::from_millis(400), length: Duration::from_millis(500) };
@@ -171,7 +192,8 @@ fn injections_out_of_range_are_told_together() {
     let injection = Injection {
         slow: vec![Slow { worker: 2, factor: 2.0 }, Slow { worker: 0, factor: 0.5 }],
         stall: vec![Stall { worker: 9, at: Duration::ZERO, length: Duration::ZERO }],
+        jitter: Some("sample*list:1,2,3".parse().unwrap()),
     };
     let error = trainer(2).inject(injection).run(&data(50)).unwrap_err();
-    assert_eq!((error.exit_code(), error.to_string().lines().count()), (2, 3));
+    assert_eq!((error.exit_code(), error.to_string().lines().count()), (2, 5), "{error}");
 }

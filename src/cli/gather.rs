@@ -23,7 +23,7 @@ pub struct Context<'a> {
     pub profile: Option<Profiling>,
     /// The subcommand, and options of it that are not among `options`.
     pub subcommand: &'a str,
-    pub trouble: Vec<String>,
+    pub trouble: Vec<(&'static str, String)>,
 }
 
 impl Context<'_> {
@@ -112,9 +112,11 @@ impl Context<'_> {
         option("epochs", Some(plan.epochs.to_string()));
         option("time-limit", plan.time_limit.map(|limit| format!("{}s", limit.as_secs_f64())));
         option("target-objective", plan.target.map(|target| target.to_string()));
+        for (name, value) in &self.trouble {
+            option(name, Some(quote(value)));
+        }
         let flags = [("--intercept", source.intercept), ("--zero-based", source.zero_based)];
         words.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()));
-        words.extend(self.trouble.iter().cloned());
         words.join(" ")
     }
 }

@@ -6,6 +6,7 @@ use super::value::{self, Check, Given};
 use asyncsgd::delay::{LogWriter, Profile, Timeline, Timing, Tracer, Unit, write_buckets, write_percentiles};
 use asyncsgd::record::{Profiling, Record};
 use asyncsgd::report;
+use asyncsgd::sim::Law;
 use asyncsgd::{Error, Injection, Real, Result, Run, Slow, Stall, Trainer};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -37,6 +38,9 @@ pub struct TroubleArgs {
     /// Worker W stops after AT of its first update, for a time FOR: 1:2s:500ms; can be repeated
     #[arg(long, value_name = "W:AT:FOR", value_parser = value::parsed(stall))]
     stall: Vec<Given<(usize, Duration, Duration)>>,
+    /// All gradients take longer, by LAW times what they compute: exp:1, pareto:1.5, … (asyncsgd simulate --help)
+    #[arg(long, value_name = "LAW", value_parser = value::parsed(law))]
+    jitter: Option<Given<Option<Law>>>,
     /// Epochs from one evaluation of the objective, for which all workers wait, to the next
     #[arg(long, value_name = "E", default_value = "1", value_parser = value::count())]
     evaluate_every: Given<usize>,
@@ -64,6 +68,10 @@ fn rules(text: &str) -> Result<Vec<DelayRule>, String> {
 fn slow(text: &str) -> Result<Option<(usize, f64)>, String> {
     let parts = text.split_once(':').and_then(|(w, factor)| Some((w.parse().ok()?, factor.parse().ok()?)));
     parts.map(Some).ok_or_else(|| format!("found '{text}', expected W:FACTOR such as 0:50"))
+}
+
+fn law(text: &str) -> Result<Option<Law>, String> {
+    text.parse().map(Some).map_err(|e: Error| format!("--jitter: {e}"))
 }
 
 fn stall(text: &str) -> Result<(usize, Duration, Duration), String> {
@@ -115,7 +123,8 @@ impl Instruments {
             let stall = trouble.stall.into_iter().map(|stall| check.take(stall));
             let stall = stall.map(|(worker, at, length)| Stall { worker, at, length }).collect();
             let rules = check.option(trouble.compare).unwrap_or_default();
-            (Injection { slow, stall }, check.take(trouble.evaluate_every), rules)
+            let jitter = check.option(trouble.jitter).flatten();
+            (Injection { slow, stall, jitter }, check.take(trouble.evaluate_every), rules)
         });
         let profile = trouble.is_some() || watch.report.is_some() || watch.profile.is_some();
         let (injection, evaluate_every, rules) = trouble.unwrap_or((Injection::default(), 1, Vec::new()));
@@ -178,17 +187,22 @@ impl Instruments {
         let delays: Vec<Profile> = run.workers.iter().map(|worker| worker.delays.clone()).collect();
         let timings: Vec<Timing> = run.workers.iter().filter_map(|worker| worker.timing.clone()).collect();
         let profiling = Profiling::new(&delays, &timings, run.timeline.as_ref()?);
-        let slow = self.injection.slow.iter().map(|slow| format!("slow {slow}"));
-        let stall = self.injection.stall.iter().map(|stall| format!("stall {stall}"));
-        Some(Profiling { injections: slow.chain(stall).collect(), ..profiling })
+        let injections = self.troubles().map(|(kind, what)| format!("{kind} {what}")).collect();
+        Some(Profiling { injections, ..profiling })
     }
 
-    /// The options that make this trouble again.
-    pub fn words(&self) -> Vec<String> {
-        let slow = self.injection.slow.iter().map(|slow| format!("--slow {slow}"));
-        let stall = self.injection.stall.iter().map(|stall| format!("--stall {stall}"));
-        let every = (self.evaluate_every != 1).then(|| format!("--evaluate-every {}", self.evaluate_every));
-        slow.chain(stall).chain(every).collect()
+    /// What holds workers back, by option and value.
+    fn troubles(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let Injection { slow, stall, jitter } = &self.injection;
+        let slow = slow.iter().map(|slow| ("slow", slow.to_string()));
+        let stall = stall.iter().map(|stall| ("stall", stall.to_string()));
+        slow.chain(stall).chain(jitter.iter().map(|law| ("jitter", law.to_string())))
+    }
+
+    /// The options that make this trouble again, with their values.
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let every = (self.evaluate_every != 1).then(|| ("evaluate-every", self.evaluate_every.to_string()));
+        self.troubles().chain(every).collect()
     }
 
     /// Writes all files but the trace.

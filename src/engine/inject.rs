@@ -1,9 +1,12 @@
 //! Trouble made on purpose: slow workers, stalls, jitter. For experiments with delays.
 
-use super::plan::{BlockSize, Options};
+use super::plan::{BlockSize, Options, Plan};
 use crate::delay::Hold;
 use crate::error::{Error, Result};
+use crate::law::Law;
 use crate::sync::{Arc, AtomicBool, Ordering, thread};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -17,6 +20,9 @@ pub struct Injection {
     pub slow: Vec<Slow>,
     /// Workers that stop for a while.
     pub stall: Vec<Stall>,
+    /// All workers take longer, by this law. A second of the law is the time that the worker
+    /// computes for a gradient, so the whole takes as long as under the simulator's `fixed:1+LAW`.
+    pub jitter: Option<Law>,
 }
 
 /// A worker that takes `factor` times as long to compute.
@@ -73,6 +79,17 @@ impl Injection {
         for stall in &self.stall {
             require(stall.worker < workers, unknown("stall", stall.worker, workers));
         }
+        if let Some(law) = &self.jitter {
+            require(
+                !law.depends_on_sample(),
+                format!(
+                    "jitter: found '{law}', expected a law without sample: the longer row takes longer anyway"
+                ),
+            );
+            if let Err(Error::Usage(lines)) = law.pace(workers) {
+                wrong.extend(lines.into_iter().map(|line| format!("jitter: {line}")));
+            }
+        }
         if wrong.is_empty() { Ok(()) } else { Err(Error::Usage(wrong)) }
     }
 
@@ -87,27 +104,48 @@ impl Injection {
     }
 
     /// What holds worker `worker` back, if anything does; `halt` ends all waiting.
-    pub(super) fn hold(&self, worker: usize, halt: Arc<AtomicBool>) -> Option<Hold> {
+    ///
+    /// # Errors
+    /// As [`Injection::check`].
+    pub(super) fn hold(&self, worker: usize, plan: &Plan, halt: Arc<AtomicBool>) -> Result<Option<Hold>> {
         let factors = self.slow.iter().filter(|slow| slow.worker == worker).map(|slow| slow.factor);
         let factor: f64 = factors.product();
         let mut stalls: Vec<Stall> = self.stall.iter().filter(|s| s.worker == worker).copied().collect();
         // The earliest last, to be popped.
         stalls.sort_by_key(|stall| std::cmp::Reverse(stall.at));
-        if factor == 1.0 && stalls.is_empty() {
-            return None;
+        if factor == 1.0 && stalls.is_empty() && self.jitter.is_none() {
+            return Ok(None);
         }
-        let mut began = None;
-        Some(Box::new(move |computing: Duration| {
+        let mut pace = self.jitter.as_ref().map(|law| law.pace(plan.workers)).transpose()?;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(plan.seed ^ (worker as u64 + 1) << 32);
+        let (mut began, mut usual, mut gradients) = (None, None, 0.0);
+        Ok(Some(Box::new(move |computing: Duration| {
             let now = Instant::now();
             let since = now - *began.get_or_insert(now);
-            let mut wait = computing.mul_f64(factor - 1.0);
+            let computing = computing.as_secs_f64();
+            let usual = usual.get_or_insert(computing);
+            let computing = computing.min(*usual * LONGEST);
+            *usual += (computing - *usual) * USUAL;
+            let jitter = pace.as_mut().map_or(0.0, |pace| pace.seconds(worker, gradients, 1.0, &mut rng));
+            gradients += 1.0 + jitter;
+            let mut wait = computing * (factor * (1.0 + jitter) - 1.0);
             if let Some(stall) = stalls.pop_if(|stall| stall.at <= since) {
-                wait += stall.length;
+                wait += stall.length.as_secs_f64();
             }
-            hold_until(now + wait, &halt);
-        }))
+            hold_until(now + Duration::from_secs_f64(wait.min(FOREVER)), &halt);
+        })))
     }
 }
+
+/// A gradient that has taken this many times as long as usual was interrupted: a slower processor would take longer
+/// to compute, but it would not be interrupted for longer.
+const LONGEST: f64 = 8.0;
+
+/// The last gradient's part in what is usual.
+const USUAL: f64 = 1.0 / 64.0;
+
+/// Seconds that no run lasts, and that clocks can add.
+const FOREVER: f64 = 1e9;
 
 fn unknown(option: &str, worker: usize, workers: usize) -> String {
     format!("{option}: found worker {worker}, expected one of 0 to {}", workers - 1)

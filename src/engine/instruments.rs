@@ -1,7 +1,9 @@
 //! What is put on the workers to watch them or to trouble them.
 
 use super::inject::Injection;
+use super::plan::Plan;
 use crate::delay::{Line, Probe, Profile, Reader, Sampler, Timeline, Timing, TimingReader, sample_cost};
+use crate::error::Result;
 use crate::hogwild::Worker;
 use crate::real::Real;
 use crate::sync::{Arc, AtomicBool, AtomicU64};
@@ -18,11 +20,15 @@ pub(super) struct Instruments {
 impl Instruments {
     /// Equips the workers; `halt` is set when the run is to end. Returns the readers of what is sampled, one a
     /// worker or none.
+    ///
+    /// # Errors
+    /// As [`Injection::check`].
     pub(super) fn equip<T: Real>(
         &self,
         workers: &mut [Worker<T>],
+        plan: &Plan,
         halt: &Arc<AtomicBool>,
-    ) -> Vec<TimingReader> {
+    ) -> Result<Vec<TimingReader>> {
         let every = Arc::new(AtomicU64::new(0));
         let cost = if self.profile { sample_cost() } else { 0.0 };
         let mut readers = Vec::new();
@@ -30,10 +36,10 @@ impl Instruments {
             let sampler = self.profile.then(|| Sampler::new(number, Arc::clone(&every), cost));
             readers.extend(sampler.as_ref().map(Sampler::reader));
             let tracing = self.trace.as_ref().map(|line| line.worker(number));
-            let hold = self.injection.hold(number, Arc::clone(halt));
+            let hold = self.injection.hold(number, plan, Arc::clone(halt))?;
             worker.set_probe(Probe::new(sampler, tracing, hold));
         }
-        readers
+        Ok(readers)
     }
 }
 

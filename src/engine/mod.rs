@@ -282,7 +282,7 @@ fn run<T: Real, O: Objective<T>>(
     let hogwild = Hogwild::with(params, plan.step.clone(), plan.workers, plan.update, iterations as f64)?;
     let gate = Gate::new(plan.workers);
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
-    let timings = instruments.equip(&mut workers, gate.halt());
+    let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
     let delays = workers.iter().map(|worker| worker.delays()).collect();
     let timeline = instruments.profile.then(|| Timeline::new(plan.workers));
     let mut monitor = Monitor {
