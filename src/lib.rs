@@ -30,7 +30,7 @@ struct Readme;
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Dataset, Loader, Problem, Synthetic};
 pub use engine::{
-    BlockSize, Event, Injection, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer, WorkerReport,
+    BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer, WorkerReport,
 };
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};

@@ -47,6 +47,18 @@ fn all_files_tell_of_every_update() {
 }
 
 #[test]
+fn racy_runs_tell_what_was_lost() {
+    let folder = folder();
+    let run = profile(&folder, &["--update", "racy", "--json", "run.json", "--report", "run.html"]);
+    assert!(stdout(&run).contains("lost in racy mode: "), "{}", stderr(&run));
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&read("run.json")).unwrap();
+    let nonzeros = json["data"]["nonzeros"].as_u64().unwrap();
+    assert_eq!(json["profile"]["lost"]["additions"], 20 * nonzeros);
+    assert!(read("run.html").contains("\"lost\":{"));
+}
+
+#[test]
 fn logs_are_printed_compared_and_merged() {
     let folder = folder();
     for name in ["a", "b"] {

@@ -1,7 +1,7 @@
 //! What the engine measures while it trains.
 
 use asyncsgd::delay::{Trace, Tracer};
-use asyncsgd::{BlockSize, Dataset, Event, Injection, Loader, Logistic, Run, Slow, Stall, Trainer};
+use asyncsgd::{BlockSize, Dataset, Event, Injection, Loader, Logistic, Run, Slow, Stall, Trainer, Update};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::time::Duration;
@@ -196,4 +196,22 @@ fn injections_out_of_range_are_told_together() {
     };
     let error = trainer(2).inject(injection).run(&data(50)).unwrap_err();
     assert_eq!((error.exit_code(), error.to_string().lines().count()), (2, 5), "{error}");
+}
+
+/// One worker loses nothing; two that write the same parameters all the time do; other modes are not measured.
+#[test]
+fn what_racy_mode_loses_is_counted() {
+    let data = data(5000);
+    let lost = |workers, update, block| {
+        let trainer = trainer(workers).update(update).block(BlockSize::Rows(block)).epochs(20.0);
+        trainer.run(&data).unwrap().lost
+    };
+    for block in [1, 50] {
+        let alone = lost(1, Update::Racy, block).unwrap();
+        assert_eq!((alone.additions, alone.lost), (20 * 20 * 5000, 0));
+        let both = lost(2, Update::Racy, block).unwrap();
+        assert_eq!(both.additions, 20 * 20 * 5000);
+        assert!(both.lost > 0 && both.lost < both.additions / 2, "{both:?}");
+    }
+    assert_eq!(lost(2, Update::Cas, 1), None);
 }

@@ -4,10 +4,10 @@ use super::options::DelayRule;
 use super::output::Output;
 use super::value::{self, Check, Given};
 use asyncsgd::delay::{LogWriter, Profile, Timeline, Timing, Tracer, Unit, write_buckets, write_percentiles};
-use asyncsgd::record::{Profiling, Record};
+use asyncsgd::record::{self, Profiling, Record};
 use asyncsgd::report;
 use asyncsgd::sim::Law;
-use asyncsgd::{Error, Injection, Real, Result, Run, Slow, Stall, Trainer};
+use asyncsgd::{Error, Injection, Lost, Real, Result, Run, Slow, Stall, Trainer};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -188,7 +188,8 @@ impl Instruments {
         let timings: Vec<Timing> = run.workers.iter().filter_map(|worker| worker.timing.clone()).collect();
         let profiling = Profiling::new(&delays, &timings, run.timeline.as_ref()?);
         let injections = self.troubles().map(|(kind, what)| format!("{kind} {what}")).collect();
-        Some(Profiling { injections, ..profiling })
+        let lost = run.lost.map(|Lost { additions, lost }| record::Lost { additions, lost });
+        Some(Profiling { injections, lost, ..profiling })
     }
 
     /// What holds workers back, by option and value.

@@ -4,8 +4,8 @@ use super::instruments::TroubleArgs;
 use super::output::Output;
 use super::{print, train};
 use asyncsgd::delay::{Log, LogWriter, Profile, Unit};
-use asyncsgd::report::{write_histogram, write_profiles};
-use asyncsgd::{Error, Real, Result, Run};
+use asyncsgd::report::{count, write_histogram, write_profiles};
+use asyncsgd::{Error, Lost, Real, Result, Run};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -88,6 +88,14 @@ pub fn write_profile<T: Real>(out: &mut dyn Write, run: &Run<T>) -> io::Result<(
     writeln!(
         out,
         "\nticket-to-ticket delay {ticket:.3}; {writers:.3} other updates were being written when parameters were read"
+    )?;
+    let Some(Lost { additions, lost }) = run.lost else { return Ok(()) };
+    writeln!(
+        out,
+        "lost in racy mode: {} of {} additions ({:.3} %), in a comparison run in which every addition is 1",
+        count(lost),
+        count(additions),
+        100.0 * lost as f64 / additions.max(1) as f64
     )
 }
 

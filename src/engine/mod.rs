@@ -4,6 +4,7 @@ mod course;
 mod gate;
 mod inject;
 mod instruments;
+mod lost;
 mod monitor;
 mod plan;
 mod run;
@@ -11,7 +12,7 @@ mod worker;
 
 pub use inject::{Injection, Slow, Stall};
 pub use plan::{BlockSize, Plan};
-pub use run::{Point, Run, Stop, WorkerReport};
+pub use run::{Lost, Point, Run, Stop, WorkerReport};
 
 use crate::delay::{Profile, Timeline, Timing, Tracer};
 use crate::error::{Error, Result};
@@ -201,8 +202,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     }
 
     /// Whether to measure more than the delays: where the time of an update goes, in a sample of the iterations
-    /// ([`WorkerReport::timing`]), and delays over time ([`Run::timeline`]). Costs at most 1 % of the time.
-    /// Default: no.
+    /// ([`WorkerReport::timing`]), and delays over time ([`Run::timeline`]). Costs at most 1 % of the time. In racy
+    /// mode a comparison run of at most a second follows, which counts what is lost ([`Run::lost`]). Default: no.
     pub fn profile(mut self, yes: bool) -> Self {
         self.instruments.profile = yes;
         self
@@ -264,8 +265,23 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     }
 }
 
-/// Plans, starts the workers, watches over them, and gathers what they have done.
+/// Runs, and measures what is lost in racy mode if the run is to be profiled.
 fn run<T: Real, O: Objective<T>>(
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    interrupt: Option<&AtomicBool>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Run<T>> {
+    let mut run = execute(options, instruments, objective, interrupt, observer)?;
+    if instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
+        run.lost = lost::count(options, instruments, &run.plan, objective, interrupt)?;
+    }
+    Ok(run)
+}
+
+/// Plans, starts the workers, watches over them, and gathers what they have done.
+fn execute<T: Real, O: Objective<T>>(
     options: &Options,
     instruments: &Instruments,
     objective: &O,
@@ -342,6 +358,7 @@ fn run<T: Real, O: Objective<T>>(
         workers: reports,
         phases,
         timeline: readers.timeline,
+        lost: None,
         nonzeros_per_epoch: objective.nonzeros(),
     })
 }

@@ -58,6 +58,15 @@ pub struct WorkerReport {
     pub core: Option<usize>,
 }
 
+/// Additions to shared parameters, and how many of them were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// Additions made in the comparison run.
+    pub additions: u64,
+    /// Of these, lost: another worker stored what it had made of a value loaded before them.
+    pub lost: u64,
+}
+
 /// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct Run<T: Real = f32> {
@@ -75,6 +84,10 @@ pub struct Run<T: Real = f32> {
     pub phases: u64,
     /// Delays over training time; with [`Trainer::profile`](crate::Trainer::profile).
     pub timeline: Option<Timeline>,
+    /// What racy mode loses, with [`Trainer::profile`](crate::Trainer::profile) and unless interrupted: from a
+    /// comparison run on the same examples with the same workers, in which every addition is 1, so that the
+    /// parameters count the additions that were kept.
+    pub lost: Option<Lost>,
     /// Data values touched by one pass over the examples.
     pub nonzeros_per_epoch: u64,
 }

@@ -111,7 +111,7 @@ pub struct Intervals {
 /// Additions lost in racy mode.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Lost {
-    /// Additions made to shared parameters in the comparison run.
+    /// Additions made to shared parameters in a comparison run in which every addition is 1.
     pub additions: u64,
     /// Of these, lost.
     pub lost: u64,
