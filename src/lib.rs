@@ -16,6 +16,7 @@ mod params;
 mod real;
 pub mod record;
 pub mod report;
+pub mod roofline;
 pub mod sim;
 pub mod step;
 mod sync;

@@ -3,8 +3,10 @@
 //! As JSON it keeps to `report/schema.json` ([`report::SCHEMA`](crate::report::SCHEMA)). Numbers that are
 //! not finite become `null`.
 
+mod bench;
 mod profile;
 
+pub use bench::{Bench, Case, Change, Conditions, Settings, Spread, TimedRun};
 pub use profile::{Distribution, Intervals, Lost, Percentiles, Profiling, Timing};
 
 use serde::Serialize;

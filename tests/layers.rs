@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts from the bottom up, and what each may import besides itself. What is not listed here fails.
-const IMPORTS: [(&str, &[&str]); 21] = [
+const IMPORTS: [(&str, &[&str]); 22] = [
     ("sync", &[]),
     ("error", &[]),
     ("real", &["kernel", "sync"]),
@@ -32,6 +32,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ),
     // Deterministic and on one thread: neither `engine` and `hogwild` nor `sync`; of `params` a formula.
     ("sim", &["data", "delay", "error", "kernel", "law", "model", "params", "real", "step", "weights"]),
+    ("roofline", &["sync", "topology"]),
     ("record", &["delay", "error"]),
     ("report", &["delay", "error", "output", "record"]),
     // The program's parts see the library from outside, as `asyncsgd::`.
@@ -71,7 +72,7 @@ const WORDS: [(&str, &[&str]); 12] = [
     ("print!", &["cli/", "main.rs"]),
     ("eprint!", &["cli/", "main.rs"]),
     // Real time is the engine's; the simulator has its own.
-    ("Instant", &["engine/", "cli/", "delay/"]),
+    ("Instant", &["engine/", "cli/", "delay/", "roofline/"]),
     ("SystemTime", &["engine/", "cli/", "delay/"]),
 ];
 

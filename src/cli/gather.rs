@@ -34,7 +34,7 @@ impl Context<'_> {
         let delay = delay(run);
         Record {
             schema: VERSION,
-            program: Program { name: "asyncsgd".into(), version: env!("CARGO_PKG_VERSION").into() },
+            program: program(),
             machine: machine(run.plan.cores),
             plan: self.plan(run),
             data: data(self.train, self.source.data.is_none()),
@@ -131,14 +131,21 @@ fn quote(word: &str) -> String {
     }
 }
 
-fn machine(cores: usize) -> Machine {
+/// This program.
+pub fn program() -> Program {
+    Program { name: "asyncsgd".into(), version: env!("CARGO_PKG_VERSION").into() }
+}
+
+/// The machine.
+pub fn machine(cores: usize) -> Machine {
     let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let cpu = name.map_or("", |(_, name)| name.trim()).to_owned();
     Machine { cpu, cores, kernel: asyncsgd::kernel_name().into() }
 }
 
-fn data(data: &Dataset, embedded: bool) -> Data {
+/// What is told of a data set.
+pub fn data(data: &Dataset, embedded: bool) -> Data {
     let intercept = usize::from(data.intercept().is_some());
     let positive = data.labels().iter().filter(|&&label| label > 0.0).count() as f64 / data.len() as f64;
     Data {
@@ -152,7 +159,8 @@ fn data(data: &Dataset, embedded: bool) -> Data {
     }
 }
 
-fn point(point: &asyncsgd::Point) -> Point {
+/// A point of the series.
+pub fn point(point: &asyncsgd::Point) -> Point {
     let &asyncsgd::Point { epoch, train_seconds, examples, objective } = point;
     Point { epoch, train_seconds, examples, objective }
 }
@@ -171,7 +179,8 @@ fn delay<T: Real>(run: &Run<T>) -> Delay {
     }
 }
 
-fn delays(profile: &Profile, failed_attempts: u64) -> Delays {
+/// What is told of a profile.
+pub fn delays(profile: &Profile, failed_attempts: u64) -> Delays {
     Delays {
         count: profile.count(),
         mean: profile.mean(),

@@ -8,6 +8,7 @@ Examples:
   asyncsgd train data.svm --save model.safetensors --json run.json
   asyncsgd predict --model model.safetensors new.svm > labels.txt
   asyncsgd profile --slow 0:50 --report run.html
+  asyncsgd bench --workers 1,2,4 --update cas,racy,locked
   asyncsgd data info data.svm.zst
 
 Results go to standard output, progress and warnings to standard error.
@@ -118,3 +119,27 @@ Examples:
   asyncsgd profile a9a.xz --workers 8 --report run.html --profile run/
   asyncsgd profile --compare constant,delay-adaptive,drop:4n --slow 0:50
   asyncsgd profile show run/delays.hlog other/delays.hlog";
+
+/// After `asyncsgd bench --help`.
+pub const BENCH: &str = "\
+Every combination of the lists is a case. One worker, racy, direct is always run beside
+them: the reference. Cases take turns in an order that is drawn anew for each repeat,
+so that what changes in the machine meets all of them; speed-ups are medians of ratios
+of the same repeat. Times are training time: without loading, starting threads, and
+evaluating the objective.
+
+Before and after the runs two threads pass a cache line to and fro; what several
+workers cost each other is a multiple of the time that takes. Warnings tell where
+the machine was busy, and where runs are too short or times spread too far.
+
+A kept result (--save-baseline) is compared by the median of all ratios of times now to
+then, with a 95 % interval by ranks (at least 4 repeats in both): faster or slower
+where it lies beyond 2 %, the same where it lies within, else unclear, and always
+unclear where the machine was busy.
+
+Examples:
+  asyncsgd bench
+  asyncsgd bench rcv1.xz --workers 1,2,4 --update cas,racy,locked --block auto,1
+  asyncsgd bench --target-gap 0.05 --repeats 10 --csv runs.csv --report bench.html
+  asyncsgd bench --save-baseline before
+  asyncsgd bench --baseline before";

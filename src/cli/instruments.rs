@@ -45,23 +45,8 @@ pub struct TroubleArgs {
     #[arg(long, value_name = "E", default_value = "1", value_parser = value::count())]
     evaluate_every: Given<usize>,
     /// Run once with each of these step rules, under the same trouble, and compare them in a table
-    #[arg(long, value_name = "RULE,RULE…", value_parser = value::parsed(rules))]
+    #[arg(long, value_name = "RULE,RULE…", value_parser = value::parsed(DelayRule::list))]
     compare: Option<Given<Vec<DelayRule>>>,
-}
-
-/// Rules with commas between them. Parameters of a rule have commas too: a part without a letter belongs to the one
-/// before it.
-fn rules(text: &str) -> Result<Vec<DelayRule>, String> {
-    let mut parts: Vec<String> = Vec::new();
-    for part in text.split(',') {
-        match parts.last_mut() {
-            Some(last) if !part.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                *last = format!("{last},{part}")
-            }
-            _ => parts.push(part.to_owned()),
-        }
-    }
-    parts.iter().map(|part| part.parse().map_err(|e: Error| e.to_string())).collect()
 }
 
 /// `None`, which is never parsed, stands for what is bad.
@@ -130,6 +115,17 @@ impl Instruments {
         let (injection, evaluate_every, rules) = trouble.unwrap_or((Injection::default(), 1, Vec::new()));
         let start = SystemTime::now();
         Self { profile, injection, evaluate_every, rules, report: None, folder: None, trace: None, start }
+    }
+
+    /// Instruments that write a profile to `folder`.
+    ///
+    /// # Errors
+    /// As [`Instruments::outputs`].
+    pub fn of(folder: PathBuf) -> Result<Self> {
+        let watch = WatchArgs { report: None, profile: Some(folder), trace: None };
+        let mut this = Self::check(&mut Check::default(), &watch, None);
+        this.outputs(watch, &[])?;
+        Ok(this)
     }
 
     /// The step rules to compare.

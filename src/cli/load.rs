@@ -27,7 +27,7 @@ impl Source {
             args.test.as_deref() != Some(Path::new("-")),
             "--test: found '-', expected a file (standard input can be the training data)",
         );
-        let (data, test, zero_based) = (args.data, args.test, args.zero_based);
+        let (data, test, zero_based) = (args.input.data, args.test, args.input.zero_based);
         Self { data, test, test_fraction, zero_based, intercept }
     }
 

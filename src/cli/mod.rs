@@ -1,5 +1,6 @@
 //! The command line: arguments → plan → call → record → report. One file a subcommand.
 
+mod bench;
 mod completions;
 mod data;
 mod gather;
@@ -45,6 +46,8 @@ enum Command {
     Reproduce(reproduce::Args),
     #[command(allow_negative_numbers = true)]
     Profile(Box<profile::Args>),
+    #[command(allow_negative_numbers = true)]
+    Bench(Box<bench::Args>),
     Completions(completions::Args),
 }
 
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
             Command::Simulate(args) => simulate::run(*args),
             Command::Reproduce(args) => reproduce::run(args),
             Command::Profile(args) => profile::run(*args),
+            Command::Bench(args) => bench::run(*args),
             Command::Completions(args) => completions::run(&args),
         },
         Err(e) => usage(&e),

@@ -12,20 +12,28 @@ use std::time::Duration;
 /// What to read.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data")]
-pub struct DataArgs {
+pub struct InputArgs {
     /// LIBSVM text, plain or compressed by gzip, bzip2, xz or zstd; - is standard input. Without it: the
     /// embedded flights, will this flight arrive late?
     #[arg(help_heading = "Arguments")]
     pub data: Option<PathBuf>,
+    /// Feature indices of the files start from 0, not 1
+    #[arg(long)]
+    pub zero_based: bool,
+}
+
+/// What to read for training and for testing.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Data")]
+pub struct DataArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
     /// Held-out rows, for the final figures
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
     /// Hold out this share of the rows instead, chosen by the seed
     #[arg(long, value_name = "F", value_parser = value::fraction())]
     pub test_fraction: Option<Given<f64>>,
-    /// Feature indices of the files start from 0, not 1
-    #[arg(long)]
-    pub zero_based: bool,
 }
 
 /// What is minimised.
@@ -113,6 +121,26 @@ pub struct DelayRule {
     pub concurrency: Concurrency,
 }
 
+impl DelayRule {
+    /// Rules with commas between them. Parameters of a rule have commas too: a part without a letter belongs to the
+    /// one before it.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is.
+    pub fn list(text: &str) -> Result<Vec<Self>, String> {
+        let mut parts: Vec<String> = Vec::new();
+        for part in text.split(',') {
+            match parts.last_mut() {
+                Some(last) if !part.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                    *last = format!("{last},{part}")
+                }
+                _ => parts.push(part.to_owned()),
+            }
+        }
+        parts.iter().map(|part| part.parse().map_err(|e: asyncsgd::Error| e.to_string())).collect()
+    }
+}
+
 impl FromStr for DelayRule {
     type Err = asyncsgd::Error;
 
@@ -162,12 +190,11 @@ impl Training {
         check: &mut Check,
         (objective, workers, step, stop): (ObjectiveArgs, WorkerArgs, StepArgs, StopArgs),
     ) -> asyncsgd::Result<Self> {
-        let topology = Topology::detect();
         let training = Self {
             loss: check.take(objective.loss),
             l2: check.option(objective.l2),
             l1: check.take(objective.l1),
-            workers: check.option(workers.workers).unwrap_or(topology.cores()),
+            workers: check.option(workers.workers).unwrap_or_else(|| Topology::detect().cores()),
             pin: check.take(workers.pin),
             update: check.take(workers.update),
             block: check.take(workers.block),
@@ -181,11 +208,19 @@ impl Training {
             time_limit: check.option(stop.time_limit),
             target: check.option(stop.target_objective),
         };
-        let n = training.workers;
-        check.require(n <= MOST_WORKERS, format!("--workers: found {n}, expected at most {MOST_WORKERS}"));
-        check.result(topology.plan(&training.pin, n.clamp(1, MOST_WORKERS)))?;
-        check.result(training.check_rule())?;
+        training.check_workers(check)?;
         Ok(training)
+    }
+
+    /// Checks what depends on the number of workers; complaints go to `check`.
+    ///
+    /// # Errors
+    /// None that is about usage.
+    pub fn check_workers(&self, check: &mut Check) -> asyncsgd::Result<()> {
+        let n = self.workers;
+        check.require(n <= MOST_WORKERS, format!("--workers: found {n}, expected at most {MOST_WORKERS}"));
+        check.result(Topology::detect().plan(&self.pin, n.clamp(1, MOST_WORKERS)))?;
+        check.result(self.check_rule()).map(drop)
     }
 
     /// Checks the step rule for the number of workers.

@@ -55,6 +55,12 @@ impl Bar {
         }
     }
 
+    /// Shows that `done` of `all` runs are done.
+    pub fn count(&self, done: usize, all: usize) {
+        self.0.set_prefix(format!("run {}/{all}", done + 1));
+        self.0.set_position((done * PARTS as usize / all.max(1)) as u64);
+    }
+
     /// Takes the bar away.
     pub fn clear(&self) {
         self.0.finish_and_clear();

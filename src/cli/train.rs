@@ -232,7 +232,7 @@ impl Plan {
 }
 
 /// The metrics on the held-out rows, or on the training rows where there are none.
-fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run: &Run<T>) -> Outcome {
+pub fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run: &Run<T>) -> Outcome {
     let data = test.unwrap_or(train);
     let metrics = Metrics::new(loss, &scores(data, &run.weights), data.labels());
     Outcome {

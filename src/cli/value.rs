@@ -73,6 +73,14 @@ impl Check {
         }
     }
 
+    /// Demands that no value of a list comes twice.
+    pub fn distinct<T: PartialEq + Display>(&mut self, option: &str, values: &[T]) {
+        let twice = values.iter().enumerate().find(|(at, value)| values[..*at].contains(value));
+        if let Some((_, value)) = twice {
+            self.0.push(format!("{option}: found {value} twice, expected each value once"));
+        }
+    }
+
     /// The value, or the complaints of the error.
     ///
     /// # Errors
@@ -110,11 +118,32 @@ pub fn parsed<T>(parse: fn(&str) -> Result<T, String>) -> Lenient<T> {
     Lenient { parse, names: Vec::new() }
 }
 
+/// Values with commas between them.
+pub fn list<T: FromStr<Err = Error>>() -> Lenient<Vec<T>> {
+    parsed(|text| {
+        let each = text.split(',').map(|part| part.parse().map_err(|e: Error| e.to_string()));
+        each.collect()
+    })
+}
+
+/// Whole numbers from 1 with commas between them.
+pub fn counts() -> Lenient<Vec<usize>> {
+    parsed(|text| text.split(',').map(count().parse).collect())
+}
+
 /// A whole number, 1 to `u32::MAX`.
 pub fn count() -> Lenient<usize> {
     parsed(|text| match text.parse::<u32>() {
         Ok(n) if n > 0 => Ok(n as usize),
         _ => Err(format!("found '{text}', expected a whole number from 1")),
+    })
+}
+
+/// A whole number, 0 to `u32::MAX`.
+pub fn whole() -> Lenient<usize> {
+    parsed(|text| match text.parse::<u32>() {
+        Ok(n) => Ok(n as usize),
+        Err(_) => Err(format!("found '{text}', expected a whole number from 0")),
     })
 }
 
@@ -139,6 +168,11 @@ pub fn finite() -> Lenient<f64> {
 /// A finite number of at least 0.
 pub fn at_least_zero() -> Lenient<f64> {
     parsed(|text| number(text, " of at least 0", |x| x >= 0.0 && x.is_finite()))
+}
+
+/// A finite number above 0.
+pub fn positive() -> Lenient<f64> {
+    parsed(|text| number(text, " above 0", |x| x > 0.0 && x.is_finite()))
 }
 
 /// A number between 0 and 1, both excluded.

@@ -1,5 +1,6 @@
 //! Reports: what a [`Record`](crate::record::Record) looks like.
 
+mod bench;
 mod comparison;
 mod histogram;
 mod html;
@@ -8,6 +9,7 @@ mod number;
 mod svg;
 mod text;
 
+pub use bench::{write_bench, write_bench_csv, write_bench_html};
 pub use comparison::write_comparison;
 pub use histogram::{octaves, value, write_histogram, write_profiles};
 pub use html::write_html;

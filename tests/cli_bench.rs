@@ -1,0 +1,105 @@
+//! `asyncsgd bench` as a program: its table, its files, and its baselines.
+
+mod common;
+
+use common::{asyncsgd, folder, small, stderr, stdout};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The command on a small file, with baselines in the folder.
+fn bench(folder: &TempDir, options: &str) -> Command {
+    let mut command = asyncsgd();
+    command.env("XDG_CACHE_HOME", folder.path()).current_dir(folder.path());
+    command.arg("bench").arg(small(folder, "train.svm", 300)).args(options.split_whitespace());
+    command
+}
+
+#[test]
+fn every_combination_is_run_beside_the_reference() {
+    let folder = folder();
+    let options = "--workers 1,2 --update cas,locked --block auto,1 --epochs 2 --repeats 3 --json - --csv runs.csv \
+                   --report page.html --profile profiles --target-objective 0.6 --optimum 0.1";
+    let output = bench(&folder, options).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let record: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let cases = record["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 1 + 2 * 2 * 2);
+    let named = |case: &Value| {
+        let text = |key: &str| case[key].as_str().unwrap().to_owned();
+        (case["workers"].as_u64().unwrap(), text("update"), text("block"))
+    };
+    assert_eq!(named(&cases[0]), (1, "racy".into(), "1".into()));
+    assert_eq!(cases[0]["against_reference"]["median"], 1.0);
+    for case in cases {
+        let runs = case["runs"].as_array().unwrap();
+        assert_eq!(runs.len(), 3);
+        assert_eq!(case["speed_up"].is_null(), case["workers"] == 1);
+        let (objective, gap) = (case["objective"].as_f64().unwrap(), case["gap"].as_f64().unwrap());
+        assert!((gap - (objective / 0.1 - 1.0)).abs() < 1e-12);
+        assert!(objective < 0.6 && case["to_target"].as_f64().unwrap() > 0.0);
+        assert_eq!(case["series"].as_array().unwrap().len(), 3);
+    }
+    // Each case has each turn of a repeat once.
+    for repeat in 0..3 {
+        let mut turns: Vec<u64> =
+            cases.iter().map(|case| case["runs"][repeat]["turn"].as_u64().unwrap()).collect();
+        turns.sort_unstable();
+        assert_eq!(turns, (0..9).collect::<Vec<u64>>());
+    }
+    let csv = fs::read_to_string(folder.path().join("runs.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 9 * 3);
+    assert!(csv.lines().all(|line| line.split(',').count() == 12), "{csv}");
+    let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2);
+    assert_eq!(page.matches("<tr><td>").count() - page.matches("<tr><td>asyncsgd").count(), 6 + 9);
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"));
+    assert_eq!(fs::read_dir(folder.path().join("profiles")).unwrap().count(), 9);
+    assert!(folder.path().join("profiles/2-cas-1-delay-adaptive/delays.hlog").exists());
+    // 600 rows in all take far less than the tenth of a second below which times mean little.
+    assert!(stderr(&output).contains("runs are too short"), "{}", stderr(&output));
+}
+
+#[test]
+fn baselines_are_kept_and_compared() {
+    let folder = folder();
+    let run = |options: &str| bench(&folder, &format!("--epochs 2 --repeats 4 {options}")).output().unwrap();
+    let missing = run("--baseline before");
+    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
+    assert!(run("--workers 1 --quiet --save-baseline before").status.success());
+    let compared = run("--workers 1,2 --json - --baseline before");
+    let record: Value = serde_json::from_str(&stdout(&compared)).unwrap();
+    let case = |at: usize| &record["cases"][at]["change"];
+    assert_eq!(record["baseline"], "before");
+    for at in [0, 1] {
+        let [low, high] = [0, 1].map(|end| case(at)["interval"][end].as_f64().unwrap());
+        let ratio = case(at)["ratio"].as_f64().unwrap();
+        assert!(low <= ratio && ratio <= high, "{}", case(at));
+        let verdict = case(at)["verdict"].as_str().unwrap();
+        assert!(["faster", "slower", "same", "unclear"].contains(&verdict));
+    }
+    assert!(case(2).is_null(), "two workers were not in the baseline");
+    let other = run("--rate 0.5 --baseline before");
+    assert_eq!(other.status.code(), Some(2));
+    assert!(stderr(&other).contains("rate \"auto\" there and \"0.5\" here"), "{}", stderr(&other));
+    fs::write(folder.path().join("asyncsgd/baselines/before.json"), "{}").unwrap();
+    let damaged = run("--baseline before");
+    assert_eq!(damaged.status.code(), Some(2));
+    assert_eq!(stderr(&damaged).lines().count(), 1, "{}", stderr(&damaged));
+}
+
+#[test]
+fn the_table_tells_what_was_run() {
+    let folder = folder();
+    let output =
+        bench(&folder, "--workers 2 --step constant,drop:4n --epochs 1 --repeats 1").output().unwrap();
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("workers")).collect();
+    let cases: Vec<Vec<&str>> =
+        lines[..4].iter().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(cases[0], ["workers", "update", "block", "step"]);
+    assert_eq!(cases[1], ["1", "racy", "1", "constant"]);
+    assert_eq!(cases[2], ["2", "cas", "auto", "constant"]);
+    assert_eq!(cases[3], ["2", "cas", "auto", "drop:4n"]);
+}
