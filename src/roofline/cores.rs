@@ -3,11 +3,16 @@
 use crate::sync::{AtomicU64, CachePadded, Ordering, scope};
 use crate::topology::{Pin, Topology, pin_current};
 use std::hint::spin_loop;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Transfers that are timed together, and how often.
+/// Turns, of two transfers each, that are timed together, how often, and when it is enough: where other processes
+/// take the cores, a turn takes as long as the system lets them.
 const TURNS: u64 = 1000;
-const BATCHES: u64 = 25;
+const BATCHES: usize = 25;
+const ENOUGH: Duration = Duration::from_millis(100);
+
+/// What ends the game.
+const STOP: u64 = u64::MAX;
 
 /// The first two cores that we may use.
 fn two_cores() -> Option<[usize; 2]> {
@@ -17,37 +22,46 @@ fn two_cores() -> Option<[usize; 2]> {
 
 /// The time in ns that a cache line takes from one core to another at present, or `None` on one core: two threads
 /// on the first two cores that we may use write to it in turn, each as soon as it sees what the other wrote. The
-/// median of 25 batches of 2,000 transfers. Takes some milliseconds.
+/// median of 25 batches of 2,000 transfers, of fewer where that takes longer than a tenth of a second.
 ///
 /// It depends on which physical cores stand behind the two, so that it changes from hour to hour on a virtual
 /// machine; what two workers cost each other is a multiple of it.
 pub fn ping_pong() -> Option<f64> {
     let cores = two_cores()?;
-    let ball = CachePadded::new(AtomicU64::new(0));
-    let ball = &ball;
-    // Acquire and Release, as between a worker that publishes and one that reads.
-    let hit = move |stroke: u64| {
-        while ball.load(Ordering::Acquire) != stroke {
-            spin_loop();
-        }
-        // Release: see above.
-        ball.store(stroke + 1, Ordering::Release);
-    };
+    let ball = &CachePadded::new(AtomicU64::new(0));
+    // Acquire and Release in both threads, as between a worker that publishes and one that reads.
     let batches = scope(|scope| {
         scope.spawn(move |_| {
             pin_current(cores[1]);
-            (0..=TURNS * BATCHES).for_each(|turn| hit(2 * turn + 1));
+            loop {
+                // Acquire and Release: see above.
+                match ball.load(Ordering::Acquire) {
+                    STOP => break,
+                    odd if odd % 2 == 1 => ball.store(odd + 1, Ordering::Release),
+                    _ => spin_loop(),
+                }
+            }
         });
         let first = scope.spawn(move |_| {
             pin_current(cores[0]);
-            // The first turn waits until the other thread is there.
-            hit(0);
-            let batch = |batch: u64| {
-                let start = Instant::now();
-                (1..=TURNS).for_each(|turn| hit(2 * (batch * TURNS + turn)));
-                start.elapsed().as_secs_f64() * 1e9 / (2 * TURNS) as f64
+            let turn = |turn: u64| {
+                ball.store(2 * turn + 1, Ordering::Release);
+                // Acquire: see above.
+                while ball.load(Ordering::Acquire) != 2 * turn + 2 {
+                    spin_loop();
+                }
             };
-            (0..BATCHES).map(batch).collect::<Vec<f64>>()
+            // The first turn waits until the other thread is there.
+            turn(0);
+            let (begin, mut batches) = (Instant::now(), Vec::new());
+            while batches.len() < BATCHES && (batches.is_empty() || begin.elapsed() < ENOUGH) {
+                let start = Instant::now();
+                (0..TURNS).for_each(turn);
+                batches.push(start.elapsed().as_secs_f64() * 1e9 / (2 * TURNS) as f64);
+            }
+            // Release: as every stroke.
+            ball.store(STOP, Ordering::Release);
+            batches
         });
         first.join()
     });
