@@ -45,8 +45,8 @@ pub fn ping_pong() -> Option<f64> {
         let first = scope.spawn(move |_| {
             pin_current(cores[0]);
             let turn = |turn: u64| {
+                // Release and Acquire: see above.
                 ball.store(2 * turn + 1, Ordering::Release);
-                // Acquire: see above.
                 while ball.load(Ordering::Acquire) != 2 * turn + 2 {
                     spin_loop();
                 }
