@@ -60,7 +60,7 @@ const OUTSIDE: [(&str, &[&str]); 12] = [
 
 /// Words and where they may stand.
 const WORDS: [(&str, &[&str]); 12] = [
-    ("unsafe", &["kernel/", "params/placement.rs", "data/map.rs"]),
+    ("unsafe", &["kernel/", "params/placement.rs", "data/slots.rs"]),
     ("todo!", &[]),
     ("unimplemented!", &[]),
     ("dbg!", &[]),

@@ -1,11 +1,10 @@
 //! Rows with labels, laid out for training, and the way back to the file that they came from.
 
-use super::layout::{self, Placed, Read, Source};
+use super::layout::{self, Placed};
 use super::loader::Loader;
 use crate::error::{Error, Result};
 use crate::kernel::{Row, Rows};
 use crate::sync::Arc;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -322,13 +321,12 @@ impl Dataset {
 
     /// The rows at these positions.
     fn pick(&self, positions: &[u32]) -> Placed {
-        let Ok(placed) = layout::place(self, positions);
-        placed
+        layout::gather(&self.rows, &self.labels, positions)
     }
 
     /// The data set of some of the rows, from these positions.
     fn part(&self, placed: Placed, positions: &[u32], numbering: Arc<Numbering>) -> Self {
-        let Placed { starts, ids, values, labels, .. } = placed;
+        let Placed { starts, ids, values, labels } = placed;
         Self {
             rows: Rows::new(starts, ids, values, self.features()).expect("rows of sound rows are sound"),
             labels,
@@ -338,25 +336,5 @@ impl Dataset {
             name: self.name.clone(),
             hash: self.hash.clone(),
         }
-    }
-}
-
-impl Source for Dataset {
-    type Fault = Infallible;
-
-    fn bound(&self, position: usize) -> usize {
-        self.row(position).len()
-    }
-
-    fn touch(&self, position: usize) -> u32 {
-        let row = self.row(position);
-        row.ids().first().copied().unwrap_or(0) ^ row.values().first().map_or(0, |v| v.to_bits())
-    }
-
-    fn read(&self, position: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Infallible> {
-        let row = self.row(position);
-        ids.copy_from_slice(row.ids());
-        values.copy_from_slice(row.values());
-        Ok(Read { len: row.len(), label: self.label(position), end: row.end() })
     }
 }

@@ -18,8 +18,9 @@ impl Dataset {
         const TRAIN: &[u8] = include_bytes!("embedded/flights.xz");
         const TEST: &[u8] = include_bytes!("embedded/flights.t.xz");
         const NAMES: &[u8] = include_bytes!("embedded/flights.names.xz");
-        let names = Input::Static("flights.names", NAMES).read()?;
-        let names = String::from_utf8_lossy(&names).lines().map(str::to_owned).collect();
+        let (names, mut buffer) = (Input::Static("flights.names", NAMES).open()?, Vec::new());
+        let names = names.part(0, names.len(), &mut buffer)?;
+        let names = String::from_utf8_lossy(names).lines().map(str::to_owned).collect();
         let train = Loader::from(Input::Static("flights", TRAIN)).seed(seed).load()?.with_names(names)?;
         let test = Loader::from(Input::Static("flights.t", TEST)).like(&train).load()?;
         Ok((train, test))

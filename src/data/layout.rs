@@ -1,33 +1,10 @@
-//! Where rows and features go: rows straight into the order in which they will be visited, features
-//! renumbered by falling frequency.
+//! Where rows and features go: rows into the order in which they will be visited, features renumbered by
+//! falling frequency.
 
+use crate::kernel::Rows;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
-
-/// Something that can read its rows one by one, in any order and from several threads.
-pub(super) trait Source: Sync {
-    /// What is wrong with a row.
-    type Fault: Send;
-
-    /// No less than the number of nonzeros of `row`.
-    fn bound(&self, row: usize) -> usize;
-
-    /// Loads a byte or word from where `row` starts.
-    fn touch(&self, row: usize) -> u32;
-
-    /// Writes `row` to the front of `ids` and `values`, which have its bound's length, ids in any order.
-    fn read(&self, row: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Self::Fault>;
-}
-
-/// What one row was.
-pub(super) struct Read {
-    /// How many ids and values were written.
-    pub len: usize,
-    pub label: f32,
-    /// One more than the largest id that the row mentions; 0 without any.
-    pub end: usize,
-}
 
 /// CSR arrays in the making.
 pub(super) struct Placed {
@@ -35,108 +12,35 @@ pub(super) struct Placed {
     pub ids: Vec<u32>,
     pub values: Vec<f32>,
     pub labels: Vec<f32>,
-    /// One more than the largest id that any row mentions.
-    pub end: usize,
 }
 
-/// Reads row `order[p]` of the source into position p, for every p, in parallel and without a second
-/// copy. Each task owns a run of positions and reads wherever its rows are, so that what it writes is
-/// contiguous.
-///
-/// # Errors
-/// The fault of the first faulty row in the source's order.
-pub(super) fn place<S: Source>(source: &S, order: &[u32]) -> Result<Placed, S::Fault> {
-    let rows = order.len();
-    let mut starts = Vec::with_capacity(rows + 1);
+/// The rows at these positions, with their labels, in parallel. O(their nonzeros).
+pub(super) fn gather(rows: &Rows, labels: &[f32], positions: &[u32]) -> Placed {
+    let mut starts = Vec::with_capacity(positions.len() + 1);
     starts.push(0);
     let mut total = 0;
-    starts.extend(order.iter().map(|&row| {
-        total += source.bound(row as usize) as u64;
+    starts.extend(positions.iter().map(|&p| {
+        total += rows.row(p as usize).len() as u64;
         total
     }));
     let (mut ids, mut values) = (vec![0; total as usize], vec![0.0; total as usize]);
-    let mut labels = vec![0.0; rows];
-
     let cuts = cuts(&starts);
     let offsets: Vec<usize> = cuts.iter().map(|&p| starts[p] as usize).collect();
-    let tasks: Vec<_> = pieces(order, &cuts)
-        .zip(pieces_mut(&mut starts[1..], &cuts))
-        .zip(pieces_mut(&mut labels, &cuts))
+    let tasks: Vec<_> = pieces(positions, &cuts)
         .zip(pieces_mut(&mut ids, &offsets))
         .zip(pieces_mut(&mut values, &offsets))
         .collect();
-    let done: Vec<_> = tasks
-        .into_par_iter()
-        .map(|((((order, lens), labels), ids), values)| run(source, order, lens, labels, ids, values))
-        .collect();
-
-    let mut filled = 0;
-    let mut end = 0;
-    let mut fault: Option<(u32, S::Fault)> = None;
-    for (result, &from) in done.into_iter().zip(&offsets) {
-        match result {
-            Ok((used, task_end)) => {
-                if filled < from {
-                    ids.copy_within(from..from + used, filled);
-                    values.copy_within(from..from + used, filled);
-                }
-                filled += used;
-                end = end.max(task_end);
-            }
-            Err(found) if fault.as_ref().is_none_or(|first| found.0 < first.0) => fault = Some(found),
-            Err(_) => {}
+    tasks.into_par_iter().for_each(|((positions, mut ids), mut values)| {
+        for &p in positions {
+            let row = rows.row(p as usize);
+            let to = ids.split_off_mut(..row.len()).zip(values.split_off_mut(..row.len()));
+            let (to_ids, to_values) = to.expect("as many as were counted");
+            to_ids.copy_from_slice(row.ids());
+            to_values.copy_from_slice(row.values());
         }
-    }
-    if let Some((_, fault)) = fault {
-        return Err(fault);
-    }
-    if filled < ids.len() {
-        ids.truncate(filled);
-        ids.shrink_to_fit();
-        values.truncate(filled);
-        values.shrink_to_fit();
-    }
-    for p in 0..rows {
-        starts[p + 1] += starts[p];
-    }
-    Ok(Placed { starts, ids, values, labels, end })
-}
-
-/// One task of [`place`]: the values it used and the end of its ids, or its first faulty row.
-fn run<S: Source>(
-    source: &S,
-    order: &[u32],
-    lens: &mut [u64],
-    labels: &mut [f32],
-    ids: &mut [u32],
-    values: &mut [f32],
-) -> Result<(usize, usize), (u32, S::Fault)> {
-    /// Rows that are touched together: their cache misses overlap, where one after the other they cost
-    /// more than the parsing of a short row.
-    const TOUCHED: usize = 16;
-
-    let (mut used, mut end) = (0, 0);
-    let mut fault: Option<(u32, S::Fault)> = None;
-    for (p, &row) in order.iter().enumerate() {
-        if p % TOUCHED == 0 {
-            let rows = order[p..].iter().take(TOUCHED);
-            std::hint::black_box(rows.fold(0, |sum, &row| sum ^ source.touch(row as usize)));
-        }
-        if fault.as_ref().is_some_and(|first| first.0 < row) {
-            continue;
-        }
-        let to = used + source.bound(row as usize);
-        match source.read(row as usize, &mut ids[used..to], &mut values[used..to]) {
-            Ok(read) => {
-                lens[p] = read.len as u64;
-                labels[p] = read.label;
-                used += read.len;
-                end = end.max(read.end);
-            }
-            Err(found) => fault = Some((row, found)),
-        }
-    }
-    fault.map_or(Ok((used, end)), Err)
+    });
+    let labels = positions.iter().map(|&p| labels[p as usize]).collect();
+    Placed { starts, ids, values, labels }
 }
 
 /// Positions that cut rows into tasks of about equal work, first 0 and last the number of rows.

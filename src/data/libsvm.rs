@@ -11,29 +11,34 @@
 //! - `qid:N` right after the label (ranking groups) is read over: rows are independent here.
 //! - Spaces, tabs and carriage returns separate; the last line needs no newline.
 //!
-//! The text is walked twice: [`Text::index`] finds the lines and how many values each may hold, then
-//! [`Source::read`] parses single rows straight to where they belong. Faults carry byte offsets, which
-//! become lines and columns only when there is one to tell, so lines are right however the text is cut.
+//! The text is walked twice: [`Lines::find`](super::lines::Lines::find) finds the lines and how many values
+//! each may hold, then [`Format::row`] parses rows straight to where they belong. Faults carry byte offsets,
+//! which become lines and columns only when there is one to tell, so lines are right however the text is cut.
 
 use super::digits;
-use super::layout::{Read, Source};
 use crate::error::Error;
-use rayon::prelude::*;
-use std::io::BufRead;
 
 /// The largest index that a feature may have in the text.
 pub(super) const MAX_INDEX: u64 = u32::MAX as u64 - 1;
 
-/// Text that is cut into rows.
-pub(super) struct Text<'a> {
-    bytes: &'a [u8],
-    /// Where each row's line starts, and its number of colons: no fewer than its features.
-    lines: Vec<(u64, u32)>,
+/// What rows have to keep to.
+pub(super) struct Format {
     /// The index of the first feature: 0 or 1.
-    first: u64,
-    limit: Limit,
+    pub first: u64,
+    pub limit: Limit,
     /// The id of a feature that is 1 in every row, without being in the text.
-    constant: Option<u32>,
+    pub constant: Option<u32>,
+}
+
+/// What one row was.
+pub(super) struct Read {
+    /// How many ids and values were written.
+    pub len: usize,
+    pub label: f32,
+    /// One more than the largest id that the row mentions; 0 without any.
+    pub end: usize,
+    /// Where the next line starts.
+    pub next: usize,
 }
 
 /// The features that rows must keep within.
@@ -57,136 +62,103 @@ impl Fault {
         Self { at, found: found.into(), expected: expected.into() }
     }
 
-    /// The error with file, line and column.
-    pub fn locate(self, file: &str, bytes: &[u8]) -> Error {
+    /// The error with file, line and column, where `bytes` come after so many lines of the file.
+    pub fn locate(self, file: &str, bytes: &[u8], lines: usize) -> Error {
         let before = &bytes[..self.at];
-        let line = 1 + before.iter().filter(|&&b| b == b'\n').count();
+        let line = 1 + lines + before.iter().filter(|&&b| b == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|&&b| b != b'\n').count();
         Error::input(file, line, column, self.found, self.expected)
     }
 }
 
-impl<'a> Text<'a> {
-    /// Finds the rows of a text; each gets the `constant` feature besides, if there is one. O(bytes), in
-    /// parallel.
-    pub fn index(bytes: &'a [u8], zero_based: bool, limit: Limit, constant: Option<u32>) -> Self {
-        let tasks = 8 * rayon::current_num_threads();
-        let size = bytes.len().div_ceil(tasks).max(1 << 16);
-        let found: Vec<Vec<(u64, u32)>> = chunks(bytes, size).into_par_iter().map(lines).collect();
-        Self { bytes, lines: found.concat(), first: u64::from(!zero_based), limit, constant }
-    }
-
-    /// The number of rows.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// The row at `start`, its index repeated at two places or not: the second place of the first one.
-    fn repeated(&self, start: usize) -> Option<(u64, usize)> {
-        let mut seen = std::collections::HashSet::new();
-        let mut cursor = Cursor { text: self.bytes, at: start };
-        cursor.token();
-        while cursor.blank() {
-            let at = cursor.at;
-            match cursor.index() {
-                Some(index) if !seen.insert(index) => return Some((index, at)),
-                _ => {
-                    cursor.token();
-                }
+impl Format {
+    /// Parses the next row of `text`, where a line begins at `at`, to the front of `ids` and `values`, ids in
+    /// any order. `None` where only blank lines and comments are left.
+    ///
+    /// # Errors
+    /// What is wrong with the row.
+    #[inline]
+    pub fn row(
+        &self,
+        text: &[u8],
+        at: usize,
+        ids: &mut [u32],
+        values: &mut [f32],
+    ) -> Result<Option<Read>, Fault> {
+        let mut cursor = Cursor { text, at };
+        while !cursor.blank() {
+            cursor.line();
+            if cursor.at == text.len() {
+                return Ok(None);
             }
         }
-        None
-    }
-}
-
-impl Source for Text<'_> {
-    type Fault = Fault;
-
-    fn bound(&self, row: usize) -> usize {
-        self.lines[row].1 as usize + usize::from(self.constant.is_some())
-    }
-
-    fn touch(&self, row: usize) -> u32 {
-        let start = self.lines[row].0 as usize;
-        // The first two cache lines: the processor itself sees the sequence after that.
-        let second = self.bytes.get(start + 64).copied().unwrap_or_default();
-        u32::from(self.bytes[start] ^ second)
-    }
-
-    fn read(&self, row: usize, ids: &mut [u32], values: &mut [f32]) -> Result<Read, Fault> {
-        let start = self.lines[row].0 as usize;
-        let mut cursor = Cursor { text: self.bytes, at: start };
+        let start = cursor.at;
         let label = cursor.label()?;
         let (mut len, mut end, mut increasing) = (0, 0, true);
         while cursor.blank() {
             let at = cursor.at;
-            let Some(index) = cursor.index() else {
-                return Err(cursor.odd(at, "index:value"));
+            let (index, value) = match digits::feature(&text[at..]) {
+                Some((index, value, length)) => {
+                    cursor.at += length;
+                    (index, value)
+                }
+                None => cursor.feature()?,
             };
-            let Some(id) = index.checked_sub(self.first) else {
-                return Err(Fault::new(at, "index 0", "indices from 1 (or --zero-based)"));
-            };
-            if index > MAX_INDEX || id >= self.limit.features as u64 {
-                let most = (self.limit.features as u64 + self.first).saturating_sub(1).min(MAX_INDEX);
-                let found = format!("index {}", cursor.digits(at));
-                return Err(Fault::new(at, found, format!("at most {most}{}", self.limit.reason)));
+            let id = index.wrapping_sub(self.first);
+            if id >= self.limit.features as u64 {
+                return Err(self.beyond(index, at, &cursor));
             }
-            let value = cursor.number(at, "value")?;
             increasing &= id >= end;
             end = end.max(id + 1);
-            // The bound counts the colons, so there is always room for one more.
-            if value != 0.0 {
-                (ids[len], values[len]) = (id as u32, value);
-                len += 1;
+            if let (Some(to_id), Some(to_value)) = (ids.get_mut(len), values.get_mut(len)) {
+                (*to_id, *to_value) = (id as u32, value);
+            } else if value != 0.0 {
+                return Err(Fault::new(at, "more than there was", UNCHANGED));
             }
+            len += usize::from(value != 0.0);
         }
-        if !increasing && let Some((index, at)) = self.repeated(start) {
+        if !increasing && let Some((index, at)) = repeated(text, start) {
             return Err(Fault::new(at, format!("index {index} again"), "each index once in a row"));
         }
         if let Some(id) = self.constant {
-            (ids[len], values[len]) = (id, 1.0);
+            match (ids.get_mut(len), values.get_mut(len)) {
+                (Some(to_id), Some(to_value)) => (*to_id, *to_value) = (id, 1.0),
+                _ => return Err(Fault::new(start, "more than there was", UNCHANGED)),
+            }
             len += 1;
         }
-        Ok(Read { len, label, end: end as usize })
+        cursor.line();
+        Ok(Some(Read { len, label, end: end as usize, next: cursor.at }))
+    }
+
+    /// The fault of an index that is out of range.
+    #[cold]
+    fn beyond(&self, index: u64, at: usize, cursor: &Cursor<'_>) -> Fault {
+        if index < self.first {
+            return Fault::new(at, "index 0", "indices from 1 (or --zero-based)");
+        }
+        let most = (self.limit.features as u64 + self.first).saturating_sub(1).min(MAX_INDEX);
+        let found = format!("index {}", cursor.digits(at));
+        Fault::new(at, found, format!("at most {most}{}", self.limit.reason))
     }
 }
 
-/// Parts of about `size` bytes, each ending after a newline, with their offsets.
-fn chunks(bytes: &[u8], size: usize) -> Vec<(usize, &[u8])> {
-    let mut chunks = Vec::with_capacity(bytes.len() / size + 1);
-    let mut from = 0;
-    while from < bytes.len() {
-        let mut rest = &bytes[(from + size).min(bytes.len())..];
-        // Reading from a slice cannot fail.
-        let _ = rest.skip_until(b'\n');
-        let to = bytes.len() - rest.len();
-        chunks.push((from, &bytes[from..to]));
-        from = to;
-    }
-    chunks
-}
-
-/// The lines of a chunk that hold a row: their offsets and numbers of colons.
-fn lines((offset, chunk): (usize, &[u8])) -> Vec<(u64, u32)> {
-    let mut lines = Vec::new();
-    let mut rest = chunk;
-    while !rest.is_empty() {
-        let from = chunk.len() - rest.len();
-        // Reading from a slice cannot fail.
-        let length = rest.skip_until(b'\n').unwrap_or_default();
-        let line = &chunk[from..from + length];
-        let Some(&first) = line.iter().find(|b| !b.is_ascii_whitespace()) else { continue };
-        if first != b'#' {
-            lines.push(((offset + from) as u64, u32::try_from(colons(line)).unwrap_or(u32::MAX)));
+/// Of the row at `start`: an index that it has at two places, if there is one, and the later place.
+#[cold]
+fn repeated(text: &[u8], start: usize) -> Option<(u64, usize)> {
+    let mut seen = std::collections::HashSet::new();
+    let mut cursor = Cursor { text, at: start };
+    cursor.token();
+    while cursor.blank() {
+        let at = cursor.at;
+        match cursor.index() {
+            Some(index) if !seen.insert(index) => return Some((index, at)),
+            _ => {
+                cursor.token();
+            }
         }
     }
-    lines
-}
-
-/// The number of colons: summed in bytes, so that it takes 16 and more at a time.
-fn colons(line: &[u8]) -> usize {
-    let of_part = |part: &[u8]| part.iter().map(|&b| u8::from(b == b':')).sum::<u8>();
-    line.chunks(usize::from(u8::MAX)).map(|part| usize::from(of_part(part))).sum()
+    None
 }
 
 /// A place in the text.
@@ -211,6 +183,16 @@ impl<'a> Cursor<'a> {
         !matches!(self.peek(), b'\n' | b'#')
     }
 
+    /// Goes on to the next line.
+    #[inline]
+    fn line(&mut self) {
+        if self.peek() != b'\n' {
+            let rest = &self.text[self.at..];
+            self.at += rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+        }
+        self.at = self.text.len().min(self.at + 1);
+    }
+
     /// Whether a token may end here.
     #[inline]
     fn at_end(&self) -> bool {
@@ -227,16 +209,19 @@ impl<'a> Cursor<'a> {
         &self.text[from..self.at]
     }
 
+    /// `index:value` in every form that it may have, passed over.
+    #[cold]
+    fn feature(&mut self) -> Result<(u64, f32), Fault> {
+        let at = self.at;
+        match self.index() {
+            Some(index) => Ok((index, self.number(at, "value")?)),
+            None => Err(self.odd(at, "index:value")),
+        }
+    }
+
     /// `digits:`, passed over; `None` if something else stands here. Saturates above [`MAX_INDEX`].
-    #[inline(always)]
     fn index(&mut self) -> Option<u64> {
         let from = self.at;
-        if let Some((count @ 1..8, index)) = digits::leading(&self.text[from..])
-            && self.text[from + count] == b':'
-        {
-            self.at += count + 1;
-            return Some(index);
-        }
         let mut index = 0;
         while let digit @ b'0'..=b'9' = self.peek() {
             index = (index * 10 + u64::from(digit - b'0')).min(MAX_INDEX + 1);
@@ -248,19 +233,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The number here, a whole token's rest; `from` is where the token starts.
-    #[inline(always)]
     fn number(&mut self, from: usize, what: &str) -> Result<f32, Fault> {
-        let rest = &self.text[self.at..];
-        if let Some((number, length)) = digits::short(rest) {
-            self.at += length;
-            return Ok(number);
-        }
-        self.any_number(from, what)
-    }
-
-    /// As [`Cursor::number`], for every form that a number may have.
-    #[cold]
-    fn any_number(&mut self, from: usize, what: &str) -> Result<f32, Fault> {
         let rest = &self.text[self.at..];
         let sign = usize::from(rest.first() == Some(&b'+') && rest.get(1) != Some(&b'-'));
         match fast_float2::parse_partial::<f32, _>(&rest[sign..]) {
@@ -282,14 +255,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// The label, and a ranking group passed over.
+    #[inline]
     fn label(&mut self) -> Result<f32, Fault> {
-        self.blank();
-        let from = self.at;
-        if self.index().is_some() {
-            return Err(self.odd(from, "a label before the features"));
-        }
-        self.at = from;
-        let label = self.number(from, "label")?;
+        let label = match self.text[self.at..] {
+            [sign @ (b'+' | b'-'), digit @ b'0'..=b'9', b' ', ..] => {
+                self.at += 2;
+                let label = f32::from(digit - b'0');
+                if sign == b'-' { -label } else { label }
+            }
+            _ => self.any_label()?,
+        };
         if self.blank() && self.text[self.at..].starts_with(b"qid:") {
             let from = self.at;
             let group = &self.token()[4..];
@@ -298,6 +273,16 @@ impl<'a> Cursor<'a> {
             }
         }
         Ok(label)
+    }
+
+    /// A label in every form that it may have.
+    fn any_label(&mut self) -> Result<f32, Fault> {
+        let from = self.at;
+        if self.index().is_some() {
+            return Err(self.odd(from, "a label before the features"));
+        }
+        self.at = from;
+        self.number(from, "label")
     }
 
     /// The digits of an index that starts at `from`.
@@ -320,6 +305,9 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+/// What a text should be whose lines hold more, or others, than they held a moment before.
+pub(super) const UNCHANGED: &str = "a file that does not change while it is read";
 
 /// A token for a message: quoted.
 fn show(token: &[u8]) -> String {

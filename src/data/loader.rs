@@ -1,14 +1,16 @@
 //! From a source to a data set.
 
 use super::dataset::{Dataset, Numbering};
-use super::layout;
-use super::libsvm::{Limit, MAX_INDEX, Text};
-use super::source::Input;
+use super::layout::{self, Placed};
+use super::libsvm::{Fault, Format, Limit, MAX_INDEX, UNCHANGED};
+use super::lines::{Lines, Piece};
+use super::slots::{Part, Slots};
+use super::source::{Bytes, Input};
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
 use crate::sync::Arc;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// More features than this must be asked for: a wild index would take all memory.
 const FEATURES: usize = 1 << 28;
@@ -17,8 +19,8 @@ const FEATURES: usize = 1 << 28;
 /// by the content.
 ///
 /// Rows are shuffled and features renumbered by falling frequency while they are placed; only one copy of
-/// the numbers exists at any time, beside 16 bytes a row and the text itself (a file is memory-mapped,
-/// anything compressed is unpacked in memory). All cores of rayon's pool take part.
+/// the numbers exists at any time, beside 24 bytes a row; a file is read in parts, twice, while anything
+/// compressed and standard input are unpacked in memory first. All cores of rayon's pool take part.
 ///
 /// The format, with what is an error: `label index:value … # comment`; a finite label; indices from 1 (see
 /// [`Loader::zero_based`]) up to 2²⁸ (see [`Loader::features`]), in any order, each once in a row; finite f32 values, of which
@@ -122,31 +124,38 @@ impl Loader {
         };
 
         let like = self.like.as_ref().filter(|numbering| numbering.intercept);
-        let intercept = like.map(|numbering| numbering.ids.len() as u32 - 1);
+        let constant = like.map(|numbering| numbering.ids.len() as u32 - 1);
 
-        let bytes = self.input.read()?;
-        let index = || Text::index(&bytes, zero_based, limit, intercept);
-        let (hash, text) = rayon::join(|| xxh3_128(&bytes), index);
-        let rows = text.len();
+        let text = self.input.open()?;
+        let lines = Lines::find(&text)?;
+        let rows = lines.bounds.len();
         if rows == 0 {
-            let found = if bytes.is_empty() { "an empty file" } else { "no row" };
+            let found = if text.len() == 0 { "an empty file" } else { "no row" };
             return Err(Error::input(name, 0, 0, found, "at least one (label index:value …)"));
         }
         if u32::try_from(rows).is_err() {
             return Err(Error::input(name, 0, 0, format!("{rows} rows"), "at most 4294967295"));
         }
-        let order = match self.like {
-            Some(_) => (0..rows as u32).collect(),
-            None => layout::shuffled(rows, self.seed),
-        };
-        let mut placed = layout::place(&text, &order).map_err(|fault| fault.locate(&name, &bytes))?;
+        let format = Format { first: u64::from(!zero_based), limit, constant };
+        // The hash goes over the bytes one after the other: beside the order, which does so too.
+        let (hash, placed) = rayon::join(
+            || text.hash(),
+            || {
+                let order = match self.like {
+                    Some(_) => (0..rows as u32).collect(),
+                    None => layout::shuffled(rows, self.seed),
+                };
+                place(&name, &text, lines, &format, &order).map(|(placed, end)| (placed, end, order))
+            },
+        );
+        let (mut placed, end, order) = placed?;
+        let hash = format!("{:032x}", hash?);
         drop(text);
-        drop(bytes);
 
         let numbering = match self.like {
             Some(numbering) => numbering,
             None => {
-                let features = placed.end.max(self.features);
+                let features = end.max(self.features);
                 let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
                 Arc::new(Numbering { ids, names: None, one_based: !zero_based, intercept: false })
             }
@@ -155,7 +164,48 @@ impl Loader {
         let features = numbering.ids.len();
         let rows = Rows::new(placed.starts, placed.ids, placed.values, features)
             .map_err(|e| Error::input(&name, 0, 0, e.to_string(), "sound rows"))?;
-        let hash = format!("{hash:032x}");
         Ok(Dataset { rows, labels: placed.labels, order, numbering, classes: None, name, hash })
     }
+}
+
+/// Parses the rows into the order in which they will be visited: row `order[p]` of the text goes to position
+/// p, with its ids as in the text. Also one more than the largest id that any row mentions.
+///
+/// # Errors
+/// The first fault of the text.
+fn place(name: &str, text: &Bytes, lines: Lines, format: &Format, order: &[u32]) -> Result<(Placed, usize)> {
+    let Lines { pieces, mut bounds } = lines;
+    if format.constant.is_some() {
+        bounds.iter_mut().for_each(|bound| *bound = bound.saturating_add(1));
+    }
+    let mut slots = Slots::new(bounds, order);
+    let parts = slots.parts(pieces.iter().map(|piece| piece.rows));
+    let tasks: Vec<(Piece, Part<'_>)> = pieces.into_iter().zip(parts).collect();
+    let read: Vec<Result<(Vec<f32>, usize)>> = tasks
+        .into_par_iter()
+        .map_init(Vec::new, |buffer, (piece, mut part)| {
+            let text = text.part(piece.from, piece.to, buffer)?;
+            let fault = |fault: Fault| fault.locate(name, text, piece.lines);
+            let (mut labels, mut end, mut at) = (Vec::with_capacity(part.len()), 0, 0);
+            for row in 0..part.len() {
+                let (ids, values) = part.row(row);
+                let read = format.row(text, at, ids, values).map_err(fault)?;
+                let read =
+                    read.ok_or_else(|| Error::input(name, 0, 0, "fewer rows than there were", UNCHANGED))?;
+                part.fill(row, read.len);
+                labels.push(read.label);
+                (end, at) = (end.max(read.end), read.next);
+            }
+            Ok((labels, end))
+        })
+        .collect();
+    let (mut by_row, mut end) = (Vec::with_capacity(order.len()), 0);
+    for part in read {
+        let (labels, end_of_part) = part?;
+        by_row.extend(labels);
+        end = end.max(end_of_part);
+    }
+    let (starts, ids, values) = slots.close(order);
+    let labels = order.iter().map(|&row| by_row[row as usize]).collect();
+    Ok((Placed { starts, ids, values, labels }, end))
 }

@@ -7,8 +7,9 @@ mod generate;
 mod intercept;
 mod layout;
 mod libsvm;
+mod lines;
 mod loader;
-mod map;
+mod slots;
 mod source;
 mod write;
 

@@ -3,10 +3,12 @@
 use crate::cli::print;
 use asyncsgd::report::count;
 use asyncsgd::{Dataset, Loader, Result};
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
-/// Tell the shape of a data set
+/// Tell the shape of a data set, and how long it took to load
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  asyncsgd data info data.svm.zst")]
 pub struct Args {
@@ -26,14 +28,19 @@ const LISTED: usize = 10;
 /// # Errors
 /// Where the data are bad.
 pub fn run(args: &Args) -> Result<u8> {
+    let start = Instant::now();
     let data = match &args.data {
         None => Dataset::flights(0)?.0,
         Some(path) => Loader::new(path).zero_based(args.zero_based).load()?,
     };
-    print(|out, _| write(out, &data))
+    let seconds = start.elapsed().as_secs_f64();
+    let file = args.data.as_ref().and_then(|path| fs::metadata(path).ok()).filter(fs::Metadata::is_file);
+    let speed =
+        file.map_or(String::new(), |file| format!(" ({:.0} MB/s)", file.len() as f64 / 1e6 / seconds));
+    print(|out, _| write(out, &data, &format!("{seconds:.3} s{speed}")))
 }
 
-fn write(out: &mut dyn Write, data: &Dataset) -> io::Result<()> {
+fn write(out: &mut dyn Write, data: &Dataset, load: &str) -> io::Result<()> {
     let rows = data.len();
     let share = |n: u64| 100.0 * n as f64 / rows as f64;
     let density = 100.0 * data.nonzeros() as f64 / (rows as f64 * data.features().max(1) as f64);
@@ -42,6 +49,7 @@ fn write(out: &mut dyn Write, data: &Dataset) -> io::Result<()> {
     writeln!(out, "rows        {}", count(rows as u64))?;
     writeln!(out, "features    {}", count(data.features() as u64))?;
     writeln!(out, "nonzeros    {} ({density:.3} %)", count(data.nonzeros() as u64))?;
+    writeln!(out, "loaded in   {load}")?;
 
     let mut lengths: Vec<usize> = data.rows().iter().map(|row| row.len()).collect();
     lengths.sort_unstable();
