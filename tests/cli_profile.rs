@@ -97,14 +97,36 @@ fn rules_are_compared_in_one_table() {
     let run = profile(&folder, &arguments);
     let text = stdout(&run);
     assert!(run.status.success(), "{}", stderr(&run));
-    assert_eq!(text.lines().count(), 4, "{text}");
-    for (line, rule) in text.lines().skip(1).zip(["constant", "delay-adaptive", "drop:4n"]) {
+    assert_eq!(text.lines().count(), 7, "{text}");
+    let head = text.lines().next().unwrap();
+    assert!(head.starts_with("2 workers on ") && head.ends_with("data.svm, slow 0:5"), "{head}");
+    for (line, rule) in text.lines().skip(4).zip(["constant", "delay-adaptive", "drop:4n"]) {
         assert!(line.starts_with(rule) && line.ends_with("epochs"), "{line}");
     }
     let json = fs::read_to_string(folder.path().join("all.json")).unwrap();
     let records: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(records[0]["delay"]["kept_mass"], 1.0);
     assert_eq!(records.len(), 3);
+}
+
+#[test]
+fn a_stall_needs_no_other_option_to_be_seen() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 5000);
+    let run = |arguments: &[&str]| {
+        let fixed = ["profile", "--workers", "2", "--json", "-"];
+        let run = asyncsgd().args(fixed).arg(&data).args(arguments).output().unwrap();
+        (serde_json::from_str::<serde_json::Value>(&stdout(&run)).unwrap(), stderr(&run))
+    };
+    let (record, warnings) = run(&["--stall", "1:100ms:200ms"]);
+    assert_eq!((&record["stop"], warnings.as_str()), (&"time-limit".into(), ""));
+    let late = record["delay"]["workers"][1]["max"].as_u64().unwrap();
+    let rate = record["throughput"]["updates_per_second"].as_f64().unwrap();
+    // The other worker went on for all of the stall.
+    assert!(late as f64 > 0.05 * rate, "{late} of {rate} updates a second");
+    let (record, warnings) = run(&["--stall", "1:1h:200ms", "--epochs", "2"]);
+    assert_eq!(record["stop"], "epochs");
+    assert!(warnings.starts_with("warning: stall 1:3600s:0.2s did not come: "), "{warnings}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ weighted by time it counts for as long as its gradient was in flight.
 
 Examples:
   asyncsgd profile --slow 0:50
-  asyncsgd profile --stall 1:1s:500ms --evaluate-every 100 --epochs 100
+  asyncsgd profile --stall 1:1s:500ms
   asyncsgd profile --jitter pareto:1.5 --workers 8
   asyncsgd profile a9a.xz --workers 8 --report run.html --profile run/
   asyncsgd profile --compare constant,delay-adaptive,drop:4n --slow 0:50

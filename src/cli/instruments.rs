@@ -1,6 +1,6 @@
 //! What watches or troubles the workers of a run, and the files that come of it.
 
-use super::options::DelayRule;
+use super::options::{DelayRule, Training};
 use super::output::Output;
 use super::value::{self, Check, Given};
 use asyncsgd::delay::{LogWriter, Profile, Timeline, Timing, Tracer, Unit, write_buckets, write_percentiles};
@@ -35,15 +35,17 @@ pub struct TroubleArgs {
     /// Worker W takes FACTOR times as long to compute its gradients; can be repeated
     #[arg(long, value_name = "W:FACTOR", value_parser = value::parsed(slow))]
     slow: Vec<Given<Option<(usize, f64)>>>,
-    /// Worker W stops after AT of its first update, for a time FOR: 1:2s:500ms; can be repeated
+    /// Worker W stops after AT of its first update, for a time FOR: 1:2s:500ms; can be repeated. Without --epochs
+    /// and --time-limit the run lasts twice as long as the last stall's end
     #[arg(long, value_name = "W:AT:FOR", value_parser = value::parsed(stall))]
     stall: Vec<Given<(usize, Duration, Duration)>>,
     /// All gradients take longer, by LAW times what they compute: exp:1, pareto:1.5, … (asyncsgd simulate --help)
     #[arg(long, value_name = "LAW", value_parser = value::parsed(law))]
     jitter: Option<Given<Option<Law>>>,
-    /// Epochs from one evaluation of the objective, for which all workers wait, to the next
-    #[arg(long, value_name = "E", default_value = "1", value_parser = value::count())]
-    evaluate_every: Given<usize>,
+    /// Epochs from one evaluation of the objective, for which all workers wait, to the next [default: 1, or all
+    /// with --stall]
+    #[arg(long, value_name = "E", value_parser = value::count())]
+    evaluate_every: Option<Given<usize>>,
     /// Run once with each of these step rules, under the same trouble, and compare them in a table
     #[arg(long, value_name = "RULE,RULE…", value_parser = value::parsed(DelayRule::list))]
     compare: Option<Given<Vec<DelayRule>>>,
@@ -73,7 +75,7 @@ pub struct Instruments {
     /// Whether to measure more than delays.
     pub profile: bool,
     pub injection: Injection,
-    evaluate_every: usize,
+    evaluate_every: Option<usize>,
     rules: Vec<DelayRule>,
     report: Option<Output>,
     folder: Option<Folder>,
@@ -88,6 +90,12 @@ struct Folder {
     /// Whether it is to be made.
     new: bool,
 }
+
+/// Examples a second that no worker reaches.
+const FASTEST: f64 = 1e7;
+
+/// The most examples of a run whose length is not given.
+const MOST_EXAMPLES: f64 = 1e9;
 
 const FILES: [&str; 6] =
     ["delays.hlog", "staleness.hlog", "delays.hgrm", "delays.csv", "profile.json", "delays.svg"];
@@ -109,10 +117,10 @@ impl Instruments {
             let stall = stall.map(|(worker, at, length)| Stall { worker, at, length }).collect();
             let rules = check.option(trouble.compare).unwrap_or_default();
             let jitter = check.option(trouble.jitter).flatten();
-            (Injection { slow, stall, jitter }, check.take(trouble.evaluate_every), rules)
+            (Injection { slow, stall, jitter }, check.option(trouble.evaluate_every), rules)
         });
         let profile = trouble.is_some() || watch.report.is_some() || watch.profile.is_some();
-        let (injection, evaluate_every, rules) = trouble.unwrap_or((Injection::default(), 1, Vec::new()));
+        let (injection, evaluate_every, rules) = trouble.unwrap_or_default();
         let start = SystemTime::now();
         Self { profile, injection, evaluate_every, rules, report: None, folder: None, trace: None, start }
     }
@@ -131,6 +139,27 @@ impl Instruments {
     /// The step rules to compare.
     pub fn rules(&self) -> Vec<DelayRule> {
         self.rules.clone()
+    }
+
+    /// Makes a run with stalls long enough for them, unless it is said how long it is to be (not `open`), and lets no
+    /// worker wait in it for the stalled one before the end, unless it is said when to evaluate.
+    pub fn settle(&mut self, training: &mut Training, open: bool, rows: usize) {
+        let end = self.injection.stall.iter().map(|stall| stall.at + stall.length).max();
+        let Some(end) = end.filter(|end| !end.is_zero()) else { return };
+        if open {
+            let limit = 2 * end;
+            let examples = limit.as_secs_f64() * FASTEST * training.workers as f64;
+            training.epochs = (examples.min(MOST_EXAMPLES) / rows as f64).ceil().max(training.epochs);
+            training.time_limit = Some(limit);
+        }
+        self.evaluate_every = self.evaluate_every.or(Some((training.epochs.ceil() as usize).max(1)));
+    }
+
+    /// A line for each stall that was to come after the run had ended.
+    pub fn missed<T: Real>(&self, run: &Run<T>) -> Vec<String> {
+        let seconds = run.last().train_seconds;
+        let missed = self.injection.stall.iter().filter(|stall| stall.at.as_secs_f64() >= seconds);
+        missed.map(|stall| format!("stall {stall} did not come: the run took {seconds:.3} s")).collect()
     }
 
     /// Asks the file system whether all can be written.
@@ -166,8 +195,8 @@ impl Instruments {
     /// # Errors
     /// That the trace cannot be begun.
     pub fn put_on<'a, M, T: Real>(&self, trainer: Trainer<'a, M, T>) -> Result<(Trainer<'a, M, T>, Tracing)> {
-        let mut trainer =
-            trainer.profile(self.profile).inject(self.injection.clone()).evaluate_every(self.evaluate_every);
+        let mut trainer = trainer.profile(self.profile).inject(self.injection.clone());
+        trainer = trainer.evaluate_every(self.evaluate_every.unwrap_or(1));
         let mut tracing = Tracing(None);
         if let Some(path) = &self.trace {
             let failed = |e| Error::io("write", path, e);
@@ -198,7 +227,7 @@ impl Instruments {
 
     /// The options that make this trouble again, with their values.
     pub fn words(&self) -> Vec<(&'static str, String)> {
-        let every = (self.evaluate_every != 1).then(|| ("evaluate-every", self.evaluate_every.to_string()));
+        let every = self.evaluate_every.map(|every| ("evaluate-every", every.to_string()));
         self.troubles().chain(every).collect()
     }
 

@@ -102,9 +102,9 @@ pub struct StepArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Stopping")]
 pub struct StopArgs {
-    /// Passes over the data; a fraction is a part of a pass
-    #[arg(long, short = 'e', value_name = "E", default_value = "10", value_parser = value::at_least_zero())]
-    pub epochs: Given<f64>,
+    /// Passes over the data; a fraction is a part of a pass [default: 10]
+    #[arg(long, short = 'e', value_name = "E", value_parser = value::at_least_zero())]
+    pub epochs: Option<Given<f64>>,
     /// The longest training time: 500ms, 30s, 5m, 2h
     #[arg(long, value_name = "TIME", value_parser = value::duration())]
     pub time_limit: Option<Given<Duration>>,
@@ -204,7 +204,7 @@ impl Training {
             schedule: check.option(step.schedule),
             batch: check.take(step.batch),
             seed: check.take(step.seed),
-            epochs: check.take(stop.epochs),
+            epochs: check.option(stop.epochs).unwrap_or(10.0),
             time_limit: check.option(stop.time_limit),
             target: check.option(stop.target_objective),
         };

@@ -92,10 +92,10 @@ pub fn write_profile<T: Real>(out: &mut dyn Write, run: &Run<T>) -> io::Result<(
     let Some(Lost { additions, lost }) = run.lost else { return Ok(()) };
     writeln!(
         out,
-        "lost in racy mode: {} of {} additions ({:.3} %), in a comparison run in which every addition is 1",
+        "lost in racy mode: {} of {} additions, {:.1e} of them, in a comparison run in which every addition is 1",
         count(lost),
         count(additions),
-        100.0 * lost as f64 / additions.max(1) as f64
+        lost as f64 / additions.max(1) as f64
     )
 }
 

@@ -63,6 +63,8 @@ pub struct Plan {
     json: Option<Output>,
     quiet: bool,
     instruments: Instruments,
+    /// Whether nothing is said of when to stop.
+    open: bool,
     /// Whether to show the delays while the run goes on.
     live: bool,
     /// Step rules to compare; otherwise there is one run.
@@ -92,6 +94,7 @@ impl Plan {
     pub fn new(args: Args, trouble: Option<TroubleArgs>) -> Result<Self> {
         let mut check = Check::default();
         let source = Source::check(&mut check, args.data, args.objective.intercept);
+        let open = args.stop.epochs.is_none() && args.stop.time_limit.is_none();
         let training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
         let WriteArgs { save, json, quiet } = args.write;
         check.require(save.is_none() || save != json, "--save and --json: found the same file, expected two");
@@ -119,21 +122,28 @@ impl Plan {
         let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
         let quiet = quiet || json.as_ref().is_some_and(Output::is_stdout);
         instruments.outputs(args.watch, &inputs)?;
-        Ok(Self { source, training, save, json, quiet, instruments, live, rules })
+        Ok(Self { source, training, save, json, quiet, instruments, open, live, rules })
     }
 
-    /// Trains with one loss and one type of parameters, writes what there is to write, and reports.
+    /// Loads, and trains with one loss and one type of parameters.
     fn train<T: Real>(&self, loss: impl Loss) -> Result<u8> {
         let start = Instant::now();
         let bar = Bar::new(self.quiet);
         bar.say("loading");
         let (train, test) = self.source.load(self.training.loss, self.training.seed)?;
         let loaded = Loaded { train, test, seconds: start.elapsed().as_secs_f64() };
-        if !self.rules.is_empty() {
-            bar.clear();
-            return self.compare::<T>(loss, &loaded);
+        let mut plan = self.clone();
+        plan.instruments.settle(&mut plan.training, plan.open, loaded.train.len());
+        if plan.rules.is_empty() {
+            return plan.single::<T>(loss, &loaded, bar);
         }
-        let Trained { run, record, quit } = self.once::<T>(loss, &loaded, bar)?;
+        bar.clear();
+        plan.compare::<T>(loss, &loaded)
+    }
+
+    /// Trains once, writes what there is to write, and reports.
+    fn single<T: Real>(&self, loss: impl Loss, loaded: &Loaded, bar: Bar) -> Result<u8> {
+        let Trained { run, record, quit } = self.once::<T>(loss, loaded, bar)?;
         for warning in &record.warnings {
             eprintln!("warning: {warning}");
         }
@@ -191,7 +201,8 @@ impl Plan {
         let subcommand = if self.live { "profile" } else { "train" };
         let trouble = self.instruments.words();
         let context = Context { source, options, train, test, load_seconds, profile, subcommand, trouble };
-        let record = context.record(&run, outcome);
+        let mut record = context.record(&run, outcome);
+        record.warnings.extend(self.instruments.missed(&run));
         Ok(Trained { run, record, quit })
     }
 
