@@ -1,5 +1,6 @@
 //! The trainer: pinned threads on shared parameters, in real time.
 
+mod blocks;
 mod course;
 mod gate;
 mod inject;

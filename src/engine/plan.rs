@@ -1,5 +1,6 @@
 //! From options to a checked plan: everything that a run depends on, resolved.
 
+use super::blocks;
 use crate::error::{Error, Result};
 use crate::model::{Curvature, Objective};
 use crate::params::Update;
@@ -142,7 +143,8 @@ impl Options {
         if !wrong.is_empty() {
             return Err(Error::Usage(wrong));
         }
-        let (block, hot) = self.block(workers, examples, parameters, objective.counts());
+        let counts = objective.counts();
+        let (block, hot) = blocks::choose(self.block, self.hot, workers, examples, parameters, counts);
         let chunk = if block > 1 { block } else { direct_chunk(workers, examples, self.batch) };
         let mut warnings = Vec::new();
         if workers > topology.cores() {
@@ -196,51 +198,7 @@ impl Options {
     fn automatic_schedule(&self) -> Schedule {
         if self.epochs > 0.0 { Schedule::Cosine { epochs: self.epochs } } else { Schedule::Constant }
     }
-
-    /// Block size and number of hot parameters.
-    fn block(
-        &self,
-        workers: usize,
-        examples: usize,
-        parameters: usize,
-        counts: Option<&[u32]>,
-    ) -> (usize, usize) {
-        let rows = match self.block {
-            BlockSize::Rows(rows) => rows.min(examples),
-            // One worker has nobody to keep traffic from.
-            BlockSize::Auto if workers == 1 => 1,
-            // Workers × block stays near a hundredth of the rows: until a difference is published the
-            // others do not see it.
-            BlockSize::Auto => (examples / (100 * workers)).min(MAX_BLOCK),
-        };
-        if rows < 2 {
-            return (1, 0);
-        }
-        let hot = self.hot.unwrap_or_else(|| match counts {
-            // A parameter that a block touches less than once costs more to copy than to share.
-            Some(counts) => {
-                counts.partition_point(|&c| c as f64 * rows as f64 >= HOT_TOUCHES * examples as f64)
-            }
-            None => parameters,
-        });
-        let hot = hot.min(parameters);
-        let share = counts.map_or(1.0, |counts| {
-            let sum = |counts: &[u32]| counts.iter().map(|&c| f64::from(c)).sum::<f64>();
-            sum(&counts[..hot]) / sum(counts).max(1.0)
-        });
-        // Where most nonzeros fall on rare parameters there is little traffic to save.
-        if self.block == BlockSize::Auto && share < HOT_SHARE { (1, 0) } else { (rows, hot) }
-    }
 }
-
-/// The largest automatic block, in examples.
-const MAX_BLOCK: usize = 8192;
-
-/// The share of the nonzeros that the hot parameters must hold for blocks to pay.
-const HOT_SHARE: f64 = 0.5;
-
-/// How often a block must touch a parameter, on average, for it to be copied.
-const HOT_TOUCHES: f64 = 1.0;
 
 /// Examples that a worker takes at a time in direct mode: enough that the shared counter does not matter, few
 /// enough that all workers end an epoch together.

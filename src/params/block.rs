@@ -248,11 +248,9 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
 
     #[inline]
     fn dot(&self, row: Row<'_>) -> T {
-        if self.hot.len() == self.cells.len() {
-            return T::dot(self.hot, row);
-        }
         let (hot, rest) = row.split(self.hot.len());
-        T::dot(self.hot, hot) + T::Atomic::dot(self.cells, rest)
+        let private = T::dot(self.hot, hot);
+        if rest.is_empty() { private } else { private + T::Atomic::dot(self.cells, rest) }
     }
 
     #[inline]
@@ -287,8 +285,7 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
 
     #[inline]
     fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
-        let all_hot = self.hot.len() == self.cells.len();
-        let (hot, rest) = if all_hot { (row, Row::default()) } else { row.split(self.hot.len()) };
+        let (hot, rest) = row.split(self.hot.len());
         sparse::for_each_mut(self.hot, hot, beside, |w, v, b| {
             *w += change(*w, T::from_f32(v), T::from_f32(b));
         });
