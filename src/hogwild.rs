@@ -87,9 +87,25 @@ impl<T: Real> Hogwild<T> {
         update: Update,
         epoch: f64,
     ) -> Result<Self> {
+        Self::with_clock(params, rule, workers, update, epoch, Clock::new())
+    }
+
+    /// As [`Hogwild::with`], for one worker alone.
+    pub(crate) fn for_one(params: Params<T>, rule: StepRule, update: Update, epoch: f64) -> Result<Self> {
+        Self::with_clock(params, rule, 1, update, epoch, Clock::for_one())
+    }
+
+    fn with_clock(
+        params: Params<T>,
+        rule: StepRule,
+        workers: usize,
+        update: Update,
+        epoch: f64,
+        clock: Clock,
+    ) -> Result<Self> {
         let core = Core {
             params,
-            clock: Clock::new(),
+            clock,
             stepper: rule.stepper(workers)?,
             update,
             epoch,
@@ -300,7 +316,7 @@ impl<T: Real> Core<T> {
         let budget = local.stepper.needs_spent();
         let spent = if budget { self.steps.load(Ordering::Relaxed) - ticket.steps } else { 0.0 };
         let moment = Moment { iteration: commit.iteration, epoch, delay: commit.delay, spent };
-        let step = Step { rate, weight: local.stepper.weight(&moment) };
+        let step = Step { rate, weight: local.stepper.weight_at(&moment, rate) };
         if budget {
             self.steps.fetch_add(step.rate * step.weight, Ordering::Relaxed);
         }

@@ -1,6 +1,6 @@
 //! The floating-point types that parameters may have, and their atomic cells.
 
-use crate::kernel::{Row, shared, sparse};
+use crate::kernel::{Constants, Row, shared, sparse};
 use crate::sync::{AtomicF32, AtomicF64, Ordering};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -65,6 +65,11 @@ pub trait Real:
     /// # Panics
     /// If the row has an id outside `weights`.
     fn dot(weights: &[Self], row: Row<'_>) -> Self;
+    /// w\[id\] −= a·value + s·beside\[id\]·w\[id\] over the nonzeros of a row.
+    ///
+    /// # Panics
+    /// If the row has an id outside `weights` or `beside`.
+    fn ridge_step(weights: &mut [Self], row: Row<'_>, beside: &Constants, a: Self, s: Self);
 }
 
 /// One shared float. All accesses are relaxed: see `params/ORDERING.md`.
@@ -96,10 +101,18 @@ pub trait Cell<T>: Send + Sync {
     fn dot(cells: &[Self], row: Row<'_>) -> T
     where
         Self: Sized;
+    /// cell\[id\] −= a·value + s·beside\[id\]·cell\[id\] over the nonzeros of a row, each by a load and a store:
+    /// what others add between the two is lost.
+    ///
+    /// # Panics
+    /// If the row has an id outside `cells` or `beside`.
+    fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: T, s: T)
+    where
+        Self: Sized;
 }
 
 macro_rules! real {
-    ($float:ident, $atomic:ident, $dot:expr, $dot_shared:expr, { $($wide:item)* }) => {
+    ($float:ident, $atomic:ident, $dot:expr, $dot_shared:expr, $ridge:expr, { $($wide:item)* }) => {
         impl Real for $float {
             type Atomic = $atomic;
             const NAME: &'static str = stringify!($float);
@@ -145,6 +158,10 @@ macro_rules! real {
             fn dot(weights: &[Self], row: Row<'_>) -> Self {
                 $dot(weights, row)
             }
+            #[inline]
+            fn ridge_step(weights: &mut [Self], row: Row<'_>, beside: &Constants, a: Self, s: Self) {
+                $ridge(weights, row, beside, a, s);
+            }
         }
 
         // Relaxed throughout: a parameter is read and written one float at a time, and what an update
@@ -174,7 +191,11 @@ macro_rules! real {
         }
     };
 }
-real!(f32, AtomicF32, sparse::dot_f32, sparse::dot_shared_f32, {
+real!(f32, AtomicF32, sparse::dot_f32, sparse::dot_shared_f32, sparse::ridge_step_f32, {
+    #[inline]
+    fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
+        sparse::ridge_step_shared_f32(cells, row, beside, a, s);
+    }
     #[inline]
     fn add4(cells: &[Self; 4], change: &[f32; 4]) -> u64 {
         shared::add4(cells, change).unwrap_or_else(|| add4_singly(cells, change))
@@ -184,19 +205,37 @@ real!(f32, AtomicF32, sparse::dot_f32, sparse::dot_shared_f32, {
         shared::copy_out(cells, out);
     }
 });
-real!(f64, AtomicF64, |w, row| sparse::dot(w, row, |&w| w), |w, row| sparse::dot(w, row, Cell::get), {
-    #[inline]
-    fn add4(cells: &[Self; 4], change: &[f64; 4]) -> u64 {
-        add4_singly(cells, change)
-    }
-    #[inline]
-    fn copy_out(cells: &[Self], out: &mut [f64]) {
-        let cells = &cells[..out.len()];
-        for (out, cell) in out.iter_mut().zip(cells) {
-            *out = cell.get();
+real!(
+    f64,
+    AtomicF64,
+    |w, row| sparse::dot(w, row, |&w| w),
+    |w, row| sparse::dot(w, row, Cell::get),
+    ridge_step_f64,
+    {
+        #[inline]
+        fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
+            sparse::for_each(cells, row, beside, |cell, v, b| {
+                let w = cell.get();
+                cell.set(w - (a * f64::from(v) + s * f64::from(b) * w));
+            });
+        }
+        #[inline]
+        fn add4(cells: &[Self; 4], change: &[f64; 4]) -> u64 {
+            add4_singly(cells, change)
+        }
+        #[inline]
+        fn copy_out(cells: &[Self], out: &mut [f64]) {
+            let cells = &cells[..out.len()];
+            for (out, cell) in out.iter_mut().zip(cells) {
+                *out = cell.get();
+            }
         }
     }
-});
+);
+
+fn ridge_step_f64(weights: &mut [f64], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
+    sparse::for_each_mut(weights, row, beside, |w, v, b| *w -= a * f64::from(v) + s * f64::from(b) * *w);
+}
 
 /// Four compare-exchange loops.
 fn add4_singly<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {

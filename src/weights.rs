@@ -39,6 +39,13 @@ pub trait Sink<T: Real> {
     /// a coordinate. `beside` holds one constant a parameter, for example its penalty.
     fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T);
 
+    /// w\[id\] −= a·value + s·beside\[id\]·w\[id\] for each nonzero of a sparse row: a loss's step along the row,
+    /// combined with the shrinking that an L2 penalty asks of the coordinates it touches.
+    #[inline]
+    fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
+        self.update_row(row, beside, |w, v, b| -(a * v + s * b * w));
+    }
+
     /// w\[start + j\] += a·x\[j\].
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T);
 
@@ -93,6 +100,11 @@ impl<T: Real> Sink<T> for [T] {
     #[inline]
     fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
         sparse::for_each_mut(self, row, beside, |w, v, b| *w += change(*w, T::from_f32(v), T::from_f32(b)));
+    }
+
+    #[inline]
+    fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
+        T::ridge_step(self, row, beside, a, s);
     }
 
     #[inline]

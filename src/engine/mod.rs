@@ -296,7 +296,11 @@ fn execute<T: Real, O: Objective<T>>(
     let course = Course::new(objective.examples(), &plan);
     let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
     let params = Params::from_slice(&objective.initial(plan.seed));
-    let hogwild = Hogwild::with(params, plan.step.clone(), plan.workers, plan.update, iterations as f64)?;
+    let (rule, epoch) = (plan.step.clone(), iterations as f64);
+    let hogwild = match plan.workers {
+        1 => Hogwild::for_one(params, rule, plan.update, epoch)?,
+        workers => Hogwild::with(params, rule, workers, plan.update, epoch)?,
+    };
     let gate = Gate::new(plan.workers);
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
     let timings = instruments.equip(&mut workers, &plan, gate.halt())?;

@@ -8,6 +8,9 @@ const RUN: usize = 16;
 /// boundary is met once a row.
 const EXCEPTIONS: usize = 32;
 
+/// Up to this many constants are all looked up in full: they stay in a core's second-level cache by themselves.
+const FEW: usize = 1 << 16;
+
 /// A constant for each parameter, such as its penalty, kept twice: in full, and one entry for each run of
 /// neighbours that agree.
 ///
@@ -40,7 +43,14 @@ impl Constants {
                 head = at;
             }
         }
-        Self { run, each, head: head * RUN }
+        let head = if each.len() <= FEW { each.len() } else { head * RUN };
+        Self { run, each, head }
+    }
+
+    /// The constants that are looked up in full.
+    #[inline(always)]
+    pub(super) fn head(&self) -> &[f32] {
+        &self.each[..self.head.min(self.each.len())]
     }
 
     /// How many there are.
@@ -86,9 +96,9 @@ mod tests {
 
     #[test]
     fn every_constant_is_found_in_and_between_runs() {
-        let each: Vec<f32> = (0..1000u32).map(|i| (1000 / (1 + i / 40)) as f32).collect();
+        let each: Vec<f32> = (0..100_000u32).map(|i| (1000 / (1 + i / 40)) as f32).collect();
         let constants = Constants::new(each.clone());
-        assert!(constants.head < 1000 && constants.run.iter().any(|run| run.is_nan()));
+        assert!(constants.head < 100_000 && constants.run.iter().any(|run| run.is_nan()));
         for (i, &x) in each.iter().enumerate() {
             // SAFETY: i is below the length.
             assert_eq!((constants.get(i), unsafe { constants.get_unchecked(i) }), (x, x));

@@ -1,7 +1,7 @@
 //! Gather and scatter along one sparse row.
 
 use super::{Constants, Row};
-use crate::sync::AtomicF32;
+use crate::sync::{AtomicF32, Ordering};
 use std::ops::{Add, AddAssign, Mul};
 
 /// The panic of a row that does not fit the parameters: one comparison a row is all the checking there is.
@@ -61,7 +61,49 @@ pub(crate) fn dot_shared_f32(cells: &[AtomicF32], row: Row<'_>) -> f32 {
         // loads in assembly, each of which is a relaxed atomic load on this architecture.
         return unsafe { super::x86::gather_dot(cells.as_ptr().cast(), row) };
     }
-    dot(cells, row, |w| w.load(crate::sync::Ordering::Relaxed))
+    dot(cells, row, |w| w.load(Ordering::Relaxed))
+}
+
+/// w\[id\] −= a·value + s·beside\[id\]·w\[id\] for each nonzero of the row, by the kernel that the machine has.
+///
+/// # Panics
+/// If the row has an id outside `cells` or `beside`.
+#[inline]
+pub(crate) fn ridge_step_f32(cells: &mut [f32], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
+    check(row, cells.len());
+    // SAFETY: the row's ids are below the number of floats, which are ours alone.
+    let rest = unsafe { ridge_step_head(cells.as_mut_ptr(), row, beside, a, s) };
+    for_each_mut(cells, rest, beside, |w, v, b| *w -= a * v + s * b * *w);
+}
+
+/// [`ridge_step_f32`] on shared floats: a load and a store each, between which others may write.
+#[inline]
+pub(crate) fn ridge_step_shared_f32(cells: &[AtomicF32], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
+    check(row, cells.len());
+    // SAFETY: the row's ids are below the number of cells. AtomicF32 has the layout of f32 and allows writing through
+    // a shared reference; the kernel's aligned moves are relaxed atomic accesses on this architecture.
+    let rest = unsafe { ridge_step_head(cells.as_ptr().cast::<f32>().cast_mut(), row, beside, a, s) };
+    for_each(cells, rest, beside, |cell, v, b| {
+        let w = cell.load(Ordering::Relaxed);
+        cell.store(w - (a * v + s * b * w), Ordering::Relaxed);
+    });
+}
+
+/// Does the part of a row whose constants are looked up in full, where there is a kernel for it, and returns the rest.
+///
+/// # Safety
+/// Every id of the row must be an element of `cells`, which must be readable and writable.
+#[inline(always)]
+unsafe fn ridge_step_head<'a>(cells: *mut f32, row: Row<'a>, beside: &Constants, a: f32, s: f32) -> Row<'a> {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    if super::vector() {
+        let (head, rest) = row.split(beside.head().len());
+        // SAFETY: the caller's promise; the head's ids are below the number of constants; the instructions are there.
+        unsafe { super::x86::ridge_step(cells, head, beside.head().as_ptr(), a, s) };
+        return rest;
+    }
+    let _ = (cells, beside, a, s);
+    row
 }
 
 /// Calls `visit(&cells[id], value, beside[id])` for each nonzero of the row.
@@ -103,5 +145,50 @@ pub(crate) fn for_each_mut<C>(
         // SAFETY: ids increase strictly, so each is below row.end(), which is at most either length.
         let (cell, beside) = unsafe { (cells.get_unchecked_mut(id), beside.get_unchecked(id)) };
         visit(cell, v, beside);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The kernels against the loops that define them, on rows of every length up to three turns.
+    #[test]
+    fn kernels_are_the_reference() {
+        let features = 200_000;
+        let constants = |i: usize| (1 + i % 7) as f32 / 8.0;
+        for len in 0..=25usize {
+            let ids: Vec<u32> = (0..len as u32).map(|k| k * k * 300 + k).collect();
+            let values: Vec<f32> = (0..len).map(|k| (k as f32 - 3.5) / 4.0).collect();
+            let row = Row::new(&ids, &values).unwrap();
+            // All looked up in full, and most by their runs.
+            for beside in [
+                Constants::new((0..60_000).map(constants).collect()),
+                Constants::new((0..features).map(|i| constants(i / 5000)).collect()),
+            ] {
+                let len = beside.len();
+                if row.end() > len {
+                    continue;
+                }
+                let start: Vec<f32> = (0..len).map(|i| (i % 13) as f32 / 16.0 - 0.4).collect();
+                let (a, s) = (0.3f32, 0.05f32);
+                let mut expected = start.clone();
+                for (i, v) in row.iter() {
+                    expected[i] -= a * v + s * beside.get(i) * expected[i];
+                }
+                let mut private = start.clone();
+                ridge_step_f32(&mut private, row, &beside, a, s);
+                assert!(private == expected, "{} nonzeros", row.len());
+                let shared: Vec<AtomicF32> = start.iter().map(|&w| AtomicF32::new(w)).collect();
+                let z = dot_shared_f32(&shared, row);
+                let exact: f64 = row.iter().map(|(i, v)| f64::from(start[i]) * f64::from(v)).sum();
+                assert!(
+                    (f64::from(z) - exact).abs() < 1e-5 && dot_f32(&start, row) == z,
+                    "{z} is not {exact}"
+                );
+                ridge_step_shared_f32(&shared, row, &beside, a, s);
+                assert!(shared.iter().zip(&expected).all(|(w, e)| w.load(Ordering::Relaxed) == *e));
+            }
+        }
     }
 }

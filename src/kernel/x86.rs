@@ -118,6 +118,74 @@ pub(super) unsafe fn gather_dot(cells: *const f32, row: Row<'_>) -> f32 {
     sum
 }
 
+/// cells[id] −= a·value + s·beside[id]·cells[id] for each nonzero of the row, each by plain moves: a load and a store
+/// of 4 bytes. In the operations and the order of the scalar loop, so that both give the same bits.
+///
+/// # Safety
+/// Every id of the row must be an element of `cells` and of `beside`; the machine must have AVX.
+#[inline]
+pub(super) unsafe fn ridge_step(cells: *mut f32, row: Row<'_>, beside: *const f32, a: f32, s: f32) {
+    let (n, even) = (row.len(), row.len() & !1);
+    // SAFETY: the loop reads ids and values below `n`, and cells and constants at those ids, all promised by the caller.
+    unsafe {
+        asm!(
+            "xor {k:e}, {k:e}",
+            "test {even}, {even}",
+            "jz 3f",
+            "2:",
+            "mov {i:e}, [{ids} + 4*{k}]",
+            "mov {j:e}, [{ids} + 4*{k} + 4]",
+            "vmovss {x}, [{w} + 4*{i}]",
+            "vmovss {y}, [{w} + 4*{j}]",
+            "vmulss {t}, {s}, dword ptr [{b} + 4*{i}]",
+            "vmulss {u}, {s}, dword ptr [{b} + 4*{j}]",
+            "vmulss {t}, {t}, {x}",
+            "vmulss {u}, {u}, {y}",
+            "vmulss {p}, {a}, dword ptr [{v} + 4*{k}]",
+            "vmulss {q}, {a}, dword ptr [{v} + 4*{k} + 4]",
+            "vaddss {t}, {t}, {p}",
+            "vaddss {u}, {u}, {q}",
+            "vsubss {x}, {x}, {t}",
+            "vsubss {y}, {y}, {u}",
+            "vmovss [{w} + 4*{i}], {x}",
+            "vmovss [{w} + 4*{j}], {y}",
+            "add {k}, 2",
+            "cmp {k}, {even}",
+            "jb 2b",
+            "3:",
+            "cmp {k}, {n}",
+            "jae 4f",
+            "mov {i:e}, [{ids} + 4*{k}]",
+            "vmovss {x}, [{w} + 4*{i}]",
+            "vmulss {t}, {s}, dword ptr [{b} + 4*{i}]",
+            "vmulss {t}, {t}, {x}",
+            "vmulss {p}, {a}, dword ptr [{v} + 4*{k}]",
+            "vaddss {t}, {t}, {p}",
+            "vsubss {x}, {x}, {t}",
+            "vmovss [{w} + 4*{i}], {x}",
+            "4:",
+            k = out(reg) _,
+            i = out(reg) _,
+            j = out(reg) _,
+            ids = in(reg) row.ids().as_ptr(),
+            v = in(reg) row.values().as_ptr(),
+            w = in(reg) cells,
+            b = in(reg) beside,
+            n = in(reg) n,
+            even = in(reg) even,
+            a = in(xmm_reg) a,
+            s = in(xmm_reg) s,
+            x = out(xmm_reg) _,
+            y = out(xmm_reg) _,
+            t = out(xmm_reg) _,
+            u = out(xmm_reg) _,
+            p = out(xmm_reg) _,
+            q = out(xmm_reg) _,
+            options(nostack),
+        );
+    }
+}
+
 /// Adds to four neighbouring shared floats by one compare-exchange of 16 bytes, repeated until it succeeds;
 /// returns how often it failed.
 ///

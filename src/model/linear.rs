@@ -123,7 +123,7 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
         for (r, &residual) in gradient.examples.clone().zip(&gradient.residuals) {
             let (row, a) = (self.rows.row(r), step * residual);
             if self.l1 == 0.0 {
-                weights.update_row(row, &self.rarity, |w, v, rarity| -(a * v + shrink * rarity * w));
+                weights.ridge_step(row, &self.rarity, a, shrink);
             } else {
                 weights.update_row(row, &self.rarity, |w, v, rarity| {
                     let moved = w - (a * v + shrink * rarity * w);

@@ -298,6 +298,15 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
     }
 
     #[inline]
+    fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
+        let (hot, rest) = row.split(self.hot.len());
+        T::ridge_step(self.hot, hot, beside, a, s);
+        if !rest.is_empty() {
+            self.failed += M::ridge_step(self.cells, rest, beside, a, s);
+        }
+    }
+
+    #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
         let (hot, rest) = x.split_at(self.hot.len().saturating_sub(start).min(x.len()));
         for (j, &x) in hot.iter().enumerate() {

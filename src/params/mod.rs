@@ -159,6 +159,11 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
     }
 
     #[inline]
+    fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
+        self.failed += M::ridge_step(self.cells, row, beside, a, s);
+    }
+
+    #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
         let mut failed = 0;
         for (cell, &x) in self.cells[start..start + x.len()].iter().zip(x) {

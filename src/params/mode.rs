@@ -1,5 +1,6 @@
 //! The update modes: how one addition reaches a shared float.
 
+use crate::kernel::{Constants, Row, sparse};
 use crate::real::{Cell, Real};
 use std::fmt;
 use std::str::FromStr;
@@ -49,6 +50,8 @@ pub trait Mode {
     fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64;
     /// Adds to four neighbours; returns how many attempts failed.
     fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64;
+    /// cell\[id\] −= a·value + s·beside\[id\]·cell\[id\] along a row; returns how many attempts failed.
+    fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64;
 }
 
 /// [`Update::Cas`].
@@ -72,6 +75,16 @@ impl Mode for Cas {
     fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
         T::Atomic::add4(cells, change)
     }
+
+    #[inline(always)]
+    fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64 {
+        let mut failed = 0;
+        sparse::for_each(cells, row, beside, |cell, v, b| {
+            let (v, b) = (T::from_f32(v), T::from_f32(b));
+            failed += Self::add(cell, |w: T| -(a * v + s * b * w));
+        });
+        failed
+    }
 }
 
 impl Mode for Racy {
@@ -90,6 +103,12 @@ impl Mode for Racy {
                 cell.set(cell.get() + change);
             }
         }
+        0
+    }
+
+    #[inline(always)]
+    fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64 {
+        T::Atomic::racy_ridge_step(cells, row, beside, a, s);
         0
     }
 }

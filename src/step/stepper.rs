@@ -123,8 +123,9 @@ impl Stepper {
         }
     }
 
+    /// [`weight`](Self::weight) where the rate at this moment is known: a cosine is not to be taken an update.
     #[inline]
-    fn weight_at(&mut self, moment: &Moment, rate: f64) -> f64 {
+    pub(crate) fn weight_at(&mut self, moment: &Moment, rate: f64) -> f64 {
         let tau = moment.delay as f64;
         let weight = match self.rule.weight {
             Weight::Constant => 1.0,
