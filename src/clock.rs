@@ -66,6 +66,7 @@ impl Clock {
             counter.store(before + 1, Ordering::Release);
             return before;
         }
+        // AcqRel: `commit` and `finish` say what each half is for.
         counter.fetch_add(1, Ordering::AcqRel)
     }
 
@@ -79,7 +80,7 @@ impl Clock {
     /// After the gradient, before the first store.
     #[inline]
     pub fn commit(&self, ticket: Ticket) -> Commit {
-        // AcqRel: stores that follow cannot be seen by a worker that does not see this increment.
+        // Its increment is AcqRel: stores that follow cannot be seen by a worker that does not see this increment.
         let iteration = self.increment(&self.started);
         Commit { iteration, delay: iteration - ticket.completed }
     }
@@ -105,7 +106,7 @@ impl Clock {
     #[inline]
     pub fn finish(&self, commit: Commit) -> Ticket {
         let Commit { .. } = commit;
-        // Release: whoever counts this update sees its stores. Acquire: as in `begin`, for the ticket.
+        // Its increment releases: whoever counts this update sees its stores. It acquires, as in `begin`, for the ticket.
         Ticket { completed: self.increment(&self.done) + 1 }
     }
 
