@@ -130,6 +130,26 @@ fn a_stall_needs_no_other_option_to_be_seen() {
 }
 
 #[test]
+fn nothing_is_lost_where_nobody_reads_the_progress() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 5000);
+    let arguments =
+        ["profile", "--workers", "40", "--time-limit", "300ms", "--epochs", "100000", "--profile", "run"];
+    let mut run = asyncsgd()
+        .args(arguments)
+        .arg(data)
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(run.stderr.take());
+    let run = run.wait_with_output().unwrap();
+    assert!(run.status.success() && stdout(&run).contains("worker 39"), "{:?}", run.status);
+    assert!(Path::exists(&folder.path().join("run/profile.json")));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_nothing_is_lost() {
     let folder = folder();
     fs::write(folder.path().join("old.trace"), "old").unwrap();

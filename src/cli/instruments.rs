@@ -299,11 +299,11 @@ impl Tracing {
         let summary = tracer.finish().map_err(|e| Error::io("write", &path, e))?;
         if summary.waits > 0 {
             let waited = summary.waited.as_secs_f64();
-            eprintln!(
+            super::say(format_args!(
                 "warning: workers waited {} times, {waited:.3} s in all, for the trace to be written: delays are longer \
                  than without",
                 summary.waits
-            );
+            ));
         }
         Ok(())
     }

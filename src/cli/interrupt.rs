@@ -16,7 +16,7 @@ pub fn flag() -> Arc<AtomicBool> {
         if set.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT.into());
         }
-        eprintln!("interrupted: finishing with what was learnt; again to abort");
+        super::say("interrupted: finishing with what was learnt; again to abort");
     };
     // Where the system refuses a handler, Ctrl-C goes on ending the program.
     let _ = ctrlc::set_handler(handler);

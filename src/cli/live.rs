@@ -1,7 +1,7 @@
 //! The view of a run while it goes on: a screen on a terminal, lines elsewhere.
 
-use asyncsgd::delay::{Profile, Unit};
-use asyncsgd::report::{octaves, si, value};
+use asyncsgd::delay::Profile;
+use asyncsgd::report::{octaves, si};
 use asyncsgd::{Event, Progress};
 use ratatui::crossterm::event::{self, KeyCode, KeyModifiers};
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
@@ -97,7 +97,7 @@ impl Live {
         self.state.update(progress, self.examples);
         match &mut self.shown {
             Shown::Nothing => {}
-            Shown::Lines => eprintln!("{}", self.state.line()),
+            Shown::Lines => super::say(self.state.line()),
             Shown::Screen(screen) => {
                 let state = &self.state;
                 if screen.0.draw(|frame| draw(frame, state)).is_err() {
@@ -186,6 +186,9 @@ impl State {
 /// The columns that a worker's figures take, left of its histogram.
 const FIGURES: u16 = 30;
 
+/// The columns of an axis label such as `1.05M`, and a space.
+const LABEL: u16 = 6;
+
 fn draw(frame: &mut Frame<'_>, state: &State) {
     let area = frame.area();
     let head = wrap(&state.figures(), usize::from(area.width));
@@ -219,14 +222,15 @@ fn draw(frame: &mut Frame<'_>, state: &State) {
         frame.render_widget(Paragraph::new(bars), place);
         y += each;
     }
+    // So many octaves apart that each label has room.
+    let apart = LABEL.div_ceil(wide);
     let labels: String = (0..most)
+        .step_by(usize::from(apart))
         .map(|octave| {
             let low = if octave == 0 { 0 } else { 1u64 << (octave - 1) };
-            let label = value(Unit::Iterations, low as f64);
-            let label = if low < 1000 { label } else { si(low as f64).replace(' ', "") };
-            if label.chars().count() < usize::from(wide) { label } else { String::new() }
+            if low < 1000 { low.to_string() } else { si(low as f64).replace(' ', "") }
         })
-        .map(|label| format!("{label:<width$}", width = usize::from(wide)))
+        .map(|label| format!("{label:<width$}", width = usize::from(apart * wide)))
         .collect();
     let place = Rect { x: area.x + FIGURES, y, width: area.width - FIGURES, height: 1 };
     frame.render_widget(Paragraph::new(Line::from(labels).dim()), place);
@@ -279,6 +283,7 @@ mod tests {
     fn every_size_of_terminal_shows_something() {
         let large = screen(100, 30);
         assert!(large.contains("worker 1") && large.contains("max 900") && large.contains('█'), "{large}");
+        assert!(large.contains("0     1     2     4     8     16    32    64    128   256   512"), "{large}");
         let small = screen(20, 5);
         assert!(small.contains("q stops") && small.contains("epoch 0.0/10"), "{small}");
         for (width, height) in [(1, 1), (45, 3), (200, 1), (41, 6)] {

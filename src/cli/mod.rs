@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
             return 0;
         }
         for line in error.to_string().lines() {
-            eprintln!("error: {line}");
+            say(format_args!("error: {line}"));
         }
         error.exit_code()
     }))
@@ -88,7 +88,7 @@ fn usage(e: &clap::Error) -> Result<u8> {
         });
     }
     if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        eprint!("{}", e.render());
+        say(e.render().to_string().trim_end());
         return Ok(2);
     }
     let text = e.render().to_string();
@@ -96,6 +96,11 @@ fn usage(e: &clap::Error) -> Result<u8> {
     let said: Vec<&str> = text.lines().take_while(about).map(str::trim).filter(|l| !l.is_empty()).collect();
     let line = said.join("; ").replace(":; ", ": ");
     Err(Error::usage(format!("{}; see --help", line.trim_start_matches("error: "))))
+}
+
+/// Tells something on standard error. Where nobody listens any more there is nothing to tell, and no reason to stop.
+fn say(what: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 /// Writes to standard output, telling whether colour is wanted there.

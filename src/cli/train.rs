@@ -145,7 +145,7 @@ impl Plan {
     fn single<T: Real>(&self, loss: impl Loss, loaded: &Loaded, bar: Bar) -> Result<u8> {
         let Trained { run, record, quit } = self.once::<T>(loss, loaded, bar)?;
         for warning in &record.warnings {
-            eprintln!("warning: {warning}");
+            super::say(format_args!("warning: {warning}"));
         }
         let diverged = run.stop == Stop::Diverged;
         if let (Some(path), false) = (&self.save, diverged) {
@@ -163,7 +163,10 @@ impl Plan {
         }
         if diverged {
             let lost = if self.save.is_some() { "; nothing was saved" } else { "" };
-            eprintln!("error: training diverged: try a --rate below {:?}{lost}", run.plan.step.rate);
+            super::say(format_args!(
+                "error: training diverged: try a --rate below {:?}{lost}",
+                run.plan.step.rate
+            ));
             return Ok(1);
         }
         Ok(if run.stop == Stop::Interrupt && !quit { interrupt::EXIT } else { 0 })
@@ -215,7 +218,7 @@ impl Plan {
             let plan = Plan { training, ..self.clone() };
             let Trained { run, record, quit } = plan.once::<T>(loss, loaded, Bar::new(self.quiet))?;
             for warning in &record.warnings {
-                eprintln!("warning: {step}: {warning}");
+                super::say(format_args!("warning: {step}: {warning}"));
             }
             records.push(record);
             if run.stop == Stop::Interrupt {

@@ -140,7 +140,7 @@ impl Plan {
         let flag = interrupt::flag();
         let Some(mut bench) = sweep.run::<T>(loss, settings, &bar, &flag)? else {
             bar.clear();
-            eprintln!("error: interrupted before each case had run once: there is nothing to tell");
+            crate::cli::say("error: interrupted before each case had run once: there is nothing to tell");
             return Ok(interrupt::EXIT);
         };
         bar.clear();
@@ -155,7 +155,7 @@ impl Plan {
 
     fn write(&self, bench: &Bench) -> Result<()> {
         for warning in &bench.warnings {
-            eprintln!("warning: {warning}");
+            crate::cli::say(format_args!("warning: {warning}"));
         }
         if let Some(json) = &self.json {
             json.write(|out| report::write_json(out, bench))?;

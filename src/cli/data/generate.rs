@@ -67,12 +67,12 @@ pub fn run(args: Args) -> Result<u8> {
     let output = Output::check(&args.output, &[])?;
     let problem = problem.generate()?;
     output.write(|out| problem.data.write_libsvm(out))?;
-    eprintln!(
+    crate::cli::say(format_args!(
         "{} rows × {} features, {} nonzeros; the truth predicts {:.2} % of the labels",
         count(problem.data.len() as u64),
         count(problem.data.features() as u64),
         count(problem.data.nonzeros() as u64),
         100.0 * problem.accuracy
-    );
+    ));
     Ok(0)
 }

@@ -48,6 +48,10 @@ pub fn run(args: Args) -> Result<u8> {
     let parts = data.split(fraction, seed)?;
     train.write(|out| parts.0.write_libsvm(out))?;
     test.write(|out| parts.1.write_libsvm(out))?;
-    eprintln!("{} training rows, {} test rows", count(parts.0.len() as u64), count(parts.1.len() as u64));
+    crate::cli::say(format_args!(
+        "{} training rows, {} test rows",
+        count(parts.0.len() as u64),
+        count(parts.1.len() as u64)
+    ));
     Ok(0)
 }
