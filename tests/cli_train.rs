@@ -5,6 +5,7 @@ mod common;
 use common::{asyncsgd, folder, small, stderr, stdout};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 
 /// Checks a value against the part of JSON schema that ours uses; any other keyword is a panic.
 fn validate(schema: &Value, value: &Value, root: &Value, path: &str) {
@@ -227,4 +228,31 @@ fn an_interrupt_keeps_what_was_learnt() {
     assert_eq!(valid(&fs::read(&json).unwrap())["stop"], "interrupt");
     let model = asyncsgd::SavedModel::load(&model).unwrap();
     assert!(model.weights.iter().any(|&w| w != 0.0));
+}
+
+#[test]
+fn a_cache_changes_no_model_and_its_damage_is_told() {
+    let folder = folder();
+    let (data, cache) = (small(&folder, "data.svm", 200), folder.path().join("cache"));
+    let train = |cache: &Path| {
+        let model = folder.path().join("out.model");
+        let mut command = asyncsgd();
+        command.arg("train").arg(&data).arg("--cache").arg(cache).arg("--save").arg(&model);
+        let output = command.args(["--workers", "1", "--seed", "3", "--quiet"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        (fs::read_to_string(&model).unwrap(), stderr(&output))
+    };
+    let without = train(Path::new("none"));
+    assert_eq!(without.1, "");
+    assert_eq!((train(&cache), train(&cache)), (without.clone(), without.clone()));
+    let info = || asyncsgd().args(["data", "info"]).arg(&data).arg("--cache").arg(&cache).output().unwrap();
+    assert!(stdout(&info()).contains(" MB/s), from the cache\n"), "{:?}", info());
+
+    let entry = cache.read_dir().unwrap().next().unwrap().unwrap().path();
+    fs::write(&entry, [7; 300]).unwrap();
+    let (model, told) = train(&cache);
+    assert_eq!(model, without.0);
+    let expected = "found a cache entry of another version, parsed the text again";
+    assert_eq!(told, format!("warning: {}: {expected}\n", entry.display()));
+    assert_eq!(train(&cache), without);
 }

@@ -1,9 +1,10 @@
 //! From arguments to data.
 
-use super::options::DataArgs;
+use super::options::{DataArgs, InputArgs};
 use super::value::Check;
 use asyncsgd::{Dataset, Error, Loader, LossKind, Result};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// What to read for training, checked.
 #[derive(Debug, Clone)]
@@ -13,6 +14,7 @@ pub struct Source {
     pub test_fraction: Option<f64>,
     pub zero_based: bool,
     pub intercept: bool,
+    pub cache: Cache,
 }
 
 impl Source {
@@ -27,8 +29,8 @@ impl Source {
             args.test.as_deref() != Some(Path::new("-")),
             "--test: found '-', expected a file (standard input can be the training data)",
         );
-        let (data, test, zero_based) = (args.input.data, args.test, args.input.zero_based);
-        Self { data, test, test_fraction, zero_based, intercept }
+        let (InputArgs { data, zero_based, cache }, test) = (args.input, args.test);
+        Self { data, test, test_fraction, zero_based, intercept, cache }
     }
 
     /// The files that are read.
@@ -52,12 +54,12 @@ impl Source {
                     Some(test) => self.loader(test).dimension()?,
                     None => 0,
                 };
-                (self.loader(path).seed(seed).features(features).load()?, None)
+                (warned(self.loader(path).seed(seed).features(features).load()?), None)
             }
         };
         let (train, test) = match (&self.test, self.test_fraction) {
             (Some(path), _) => {
-                let test = self.loader(path).like(&train).load()?;
+                let test = warned(self.loader(path).like(&train).load()?);
                 (train, Some(test))
             }
             (None, Some(fraction)) => {
@@ -80,6 +82,61 @@ impl Source {
     }
 
     fn loader(&self, path: &Path) -> Loader {
-        Loader::new(path).zero_based(self.zero_based)
+        self.cache.on(Loader::new(path).zero_based(self.zero_based), path)
     }
+}
+
+/// Where parsed files are kept.
+#[derive(Debug, Clone)]
+pub enum Cache {
+    Auto,
+    None,
+    Folder(PathBuf),
+}
+
+/// Smaller files are parsed in a moment, and not kept unless a directory is named.
+const KEPT: u64 = 4 << 20;
+
+impl FromStr for Cache {
+    type Err = std::convert::Infallible;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(match s {
+            "auto" => Self::Auto,
+            "none" => Self::None,
+            folder => Self::Folder(folder.into()),
+        })
+    }
+}
+
+impl Cache {
+    /// The loader of the file at `path`, with the cache that it is to use.
+    pub fn on(&self, loader: Loader, path: &Path) -> Loader {
+        let folder = match self {
+            Self::Auto if std::fs::metadata(path).is_ok_and(|about| about.len() >= KEPT) => user_folder(),
+            Self::Folder(folder) => Some(folder.clone()),
+            Self::Auto | Self::None => None,
+        };
+        match folder {
+            Some(folder) => loader.cache(folder),
+            None => loader,
+        }
+    }
+}
+
+/// The folder for this program in the user's cache directory.
+fn user_folder() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = named("XDG_CACHE_HOME").or_else(|| named("LOCALAPPDATA"));
+    folder
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        .map(|folder| folder.join("asyncsgd"))
+}
+
+/// The data, after a word about what was wrong with their cache.
+pub fn warned(data: Dataset) -> Dataset {
+    if let Some(warning) = &data.cached().warning {
+        eprintln!("warning: {warning}");
+    }
+    data
 }

@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use super::load::Cache;
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
 use asyncsgd::{BlockSize, LossKind, Pin, Precision, Topology, Trainer, Update};
@@ -20,6 +21,10 @@ pub struct InputArgs {
     /// Feature indices of the files start from 0, not 1
     #[arg(long)]
     pub zero_based: bool,
+    /// Where parsed files are kept for the next run: a directory, none, or auto (files of 4 MB and more, in
+    /// asyncsgd in the user's cache directory)
+    #[arg(long, value_name = "DIR", default_value = "auto")]
+    pub cache: Cache,
 }
 
 /// What to read for training and for testing.

@@ -1,5 +1,6 @@
 //! Rows with labels, laid out for training, and the way back to the file that they came from.
 
+use super::cache::Cached;
 use super::layout::{self, Placed};
 use super::loader::Loader;
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub struct Dataset {
     pub(super) classes: Option<[f32; 2]>,
     pub(super) name: String,
     pub(super) hash: String,
+    pub(super) cached: Cached,
 }
 
 /// How the features are numbered, shared by a training set and its test sets.
@@ -95,7 +97,16 @@ impl Dataset {
         let order = (0..rows.len() as u32).collect();
         let ids = (0..features as u32).collect();
         let numbering = Arc::new(Numbering { ids, names: None, one_based: false, intercept: false });
-        Ok(Self { rows, labels, order, numbering, classes: None, name: "arrays".into(), hash })
+        Ok(Self {
+            rows,
+            labels,
+            order,
+            numbering,
+            classes: None,
+            name: "arrays".into(),
+            hash,
+            cached: Cached::default(),
+        })
     }
 
     /// The same data laid out for training: rows shuffled by `seed`, which depends on the original order
@@ -280,6 +291,11 @@ impl Dataset {
         &self.hash
     }
 
+    /// What the cache did for the data; see [`Loader::cache`].
+    pub fn cached(&self) -> &Cached {
+        &self.cached
+    }
+
     /// The number of rows that have each feature, by rank. O(nonzeros).
     pub fn counts(&self) -> Vec<u32> {
         layout::counts(self.rows.arrays().1, self.features())
@@ -335,6 +351,7 @@ impl Dataset {
             classes: self.classes,
             name: self.name.clone(),
             hash: self.hash.clone(),
+            cached: self.cached.clone(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::dataset::Dataset;
 use super::loader::Loader;
-use super::source::Input;
+use super::source::{Bytes, Input};
 use crate::error::Result;
 
 impl Dataset {
@@ -18,7 +18,7 @@ impl Dataset {
         const TRAIN: &[u8] = include_bytes!("embedded/flights.xz");
         const TEST: &[u8] = include_bytes!("embedded/flights.t.xz");
         const NAMES: &[u8] = include_bytes!("embedded/flights.names.xz");
-        let (names, mut buffer) = (Input::Static("flights.names", NAMES).open()?, Vec::new());
+        let (names, mut buffer) = (Bytes::Static(NAMES).unpacked("flights.names")?, Vec::new());
         let names = names.part(0, names.len(), &mut buffer)?;
         let names = String::from_utf8_lossy(names).lines().map(str::to_owned).collect();
         let train = Loader::from(Input::Static("flights", TRAIN)).seed(seed).load()?.with_names(names)?;

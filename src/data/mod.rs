@@ -1,5 +1,6 @@
 //! Data: reading, laying out, splitting, writing and generating it.
 
+mod cache;
 mod dataset;
 mod digits;
 mod flights;
@@ -13,6 +14,7 @@ mod slots;
 mod source;
 mod write;
 
+pub use cache::Cached;
 pub use dataset::Dataset;
 pub use generate::{Problem, Synthetic};
 pub use loader::Loader;

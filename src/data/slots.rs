@@ -122,7 +122,7 @@ impl Part<'_> {
 
 /// So many zeros, in huge pages where the system has them: rows that are filled in any order would miss
 /// the processor's table of pages for nearly each, and a fault for every 4 kB costs more than its zeros.
-fn zeros<T: Clone + Default>(n: usize) -> Vec<T> {
+pub(super) fn zeros<T: Clone + Default>(n: usize) -> Vec<T> {
     let zeros = vec![T::default(); n];
     #[cfg(target_os = "linux")]
     {

@@ -1,9 +1,10 @@
 //! Where data comes from: a file, standard input or memory, plain or compressed.
 
 use crate::error::{Error, Result};
-use std::fs::File;
+use bytemuck::{Pod, Zeroable};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 /// What to read.
@@ -25,27 +26,17 @@ impl Input {
         }
     }
 
-    /// Its bytes, decompressed where its first bytes say that it is compressed.
+    /// Its bytes as they are.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::Input`] where it is compressed and damaged.
-    pub fn open(self) -> Result<Bytes> {
-        let name = self.name();
-        let bytes = match self {
-            Input::File(path) => Bytes::open(path)?,
-            Input::Stdin => Bytes::read(&mut io::stdin().lock(), &name)?,
-            Input::Bytes(_, bytes) => Bytes::Owned(bytes),
-            Input::Static(_, bytes) => Bytes::Static(bytes),
-        };
-        let mut buffer = Vec::new();
-        let Some(format) = Format::of(bytes.part(0, bytes.len().min(Format::MAGIC), &mut buffer)?) else {
-            return Ok(bytes);
-        };
-        let packed = bytes.part(0, bytes.len(), &mut buffer)?;
-        format.decompress(packed).map(Bytes::Owned).map_err(|e| {
-            let found = format!("a damaged or truncated {} stream ({e})", format.name());
-            Error::input(name, 0, 0, found, "a whole one")
-        })
+    /// [`Error::Io`] where it cannot be read.
+    pub fn open(&mut self) -> Result<Bytes> {
+        match self {
+            Input::File(path) => Bytes::open(path),
+            Input::Stdin => Bytes::read(&mut io::stdin().lock(), Path::new("<stdin>")),
+            Input::Bytes(_, bytes) => Ok(Bytes::Owned(std::mem::take(bytes))),
+            Input::Static(_, bytes) => Ok(Bytes::Static(bytes)),
+        }
     }
 }
 
@@ -63,22 +54,81 @@ pub(super) enum Bytes {
     Static(&'static [u8]),
 }
 
-impl Bytes {
-    /// A regular file as it is; the content of anything else (a pipe, a device).
-    fn open(path: PathBuf) -> Result<Self> {
-        let mut file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
-        #[cfg(unix)]
-        {
-            let about = file.metadata().map_err(|e| Error::io("read", &path, e))?;
-            // Files in /proc claim to be empty.
-            if about.is_file() && about.len() > 0 {
-                return Ok(Self::File { file, len: about.len(), path });
-            }
-        }
-        Self::read(&mut file, &path)
+/// What changes when a file does, without reading it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    len: u64,
+    /// Of the content, and of the content or the attributes: seconds and nanoseconds.
+    modified: [i64; 2],
+    changed: [i64; 2],
+}
+
+impl Stamp {
+    /// Of the file at `path`, if it is a regular file on a system that tells all of it.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().and_then(|about| Self::new(&about))
     }
 
-    fn read(from: &mut dyn Read, name: impl Into<PathBuf>) -> Result<Self> {
+    #[cfg(unix)]
+    fn new(about: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        about.is_file().then(|| Self {
+            device: about.dev(),
+            inode: about.ino(),
+            len: about.len(),
+            modified: [about.mtime(), about.mtime_nsec()],
+            changed: [about.ctime(), about.ctime_nsec()],
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new(_: &Metadata) -> Option<Self> {
+        None
+    }
+
+    /// Whether the file of this stamp was last changed at least two seconds, the coarsest clock of a file
+    /// system, before the other was written: a later change would show in a stamp.
+    pub fn settled_before(&self, later: &Self) -> bool {
+        self.changed[0].max(self.modified[0]) + 2 <= later.modified[0]
+    }
+}
+
+impl Bytes {
+    /// These bytes of the input called `name`, decompressed where the first ones say that they are
+    /// compressed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be read, [`Error::Input`] where they are compressed and damaged.
+    pub fn unpacked(self, name: &str) -> Result<Self> {
+        let mut buffer = Vec::new();
+        let Some(format) = Format::of(self.part(0, self.len().min(Format::MAGIC), &mut buffer)?) else {
+            return Ok(self);
+        };
+        let packed = self.part(0, self.len(), &mut buffer)?;
+        format.decompress(packed).map(Bytes::Owned).map_err(|e| {
+            let found = format!("a damaged or truncated {} stream ({e})", format.name());
+            Error::input(name, 0, 0, found, "a whole one")
+        })
+    }
+
+    /// A regular file as it is; the content of anything else (a pipe, a device).
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        #[cfg(unix)]
+        {
+            let about = file.metadata().map_err(|e| Error::io("read", path, e))?;
+            // Files in /proc claim to be empty.
+            if about.is_file() && about.len() > 0 {
+                return Ok(Self::File { file, len: about.len(), path: path.to_owned() });
+            }
+        }
+        Self::read(&mut file, path)
+    }
+
+    fn read(from: &mut dyn Read, name: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes).map_err(|e| Error::io("read", name, e))?;
         Ok(Self::Owned(bytes))
@@ -103,14 +153,47 @@ impl Bytes {
     pub fn part<'a>(&'a self, from: u64, to: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         match self {
             #[cfg(unix)]
-            Bytes::File { file, path, .. } => {
+            Bytes::File { .. } => {
                 buffer.resize((to - from) as usize, 0);
-                let read = std::os::unix::fs::FileExt::read_exact_at(file, buffer, from);
-                read.map_err(|e| Error::io("read", path, e))?;
+                self.read_into(from, buffer)?;
                 Ok(buffer)
             }
             Bytes::Owned(bytes) => Ok(&bytes[from as usize..to as usize]),
             Bytes::Static(bytes) => Ok(&bytes[from as usize..to as usize]),
+        }
+    }
+
+    /// The bytes from `from` on that fill `to`.
+    ///
+    /// # Errors
+    /// As [`Bytes::part`].
+    ///
+    /// # Panics
+    /// As [`Bytes::part`].
+    pub fn read_into(&self, from: u64, to: &mut [u8]) -> Result<()> {
+        match self {
+            #[cfg(unix)]
+            Bytes::File { file, path, .. } => {
+                let read = std::os::unix::fs::FileExt::read_exact_at(file, to, from);
+                read.map_err(|e| Error::io("read", path, e))
+            }
+            Bytes::Owned(bytes) => {
+                to.copy_from_slice(&bytes[from as usize..][..to.len()]);
+                Ok(())
+            }
+            Bytes::Static(bytes) => {
+                to.copy_from_slice(&bytes[from as usize..][..to.len()]);
+                Ok(())
+            }
+        }
+    }
+
+    /// The stamp of the file that they are.
+    pub fn stamp(&self) -> Option<Stamp> {
+        match self {
+            #[cfg(unix)]
+            Bytes::File { file, .. } => file.metadata().ok().and_then(|about| Stamp::new(&about)),
+            _ => None,
         }
     }
 

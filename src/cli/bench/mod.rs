@@ -56,6 +56,7 @@ impl Plan {
             test_fraction: None,
             zero_based: input.zero_based,
             intercept: objective.intercept,
+            cache: input.cache,
         };
         let cases = sweep.cases(&mut check, objective, step)?;
         let RunArgs { repeats, warm_up, optimum, target_gap, target_objective } = run;

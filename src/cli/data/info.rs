@@ -1,5 +1,6 @@
 //! `asyncsgd data info`.
 
+use crate::cli::load::{Cache, warned};
 use crate::cli::print;
 use asyncsgd::report::count;
 use asyncsgd::{Dataset, Loader, Result};
@@ -18,6 +19,10 @@ pub struct Args {
     /// Feature indices start from 0, not 1
     #[arg(long)]
     zero_based: bool,
+    /// Where parsed files are kept for the next run: a directory, none, or auto (files of 4 MB and more, in
+    /// asyncsgd in the user's cache directory)
+    #[arg(long, value_name = "DIR", default_value = "auto")]
+    cache: Cache,
 }
 
 /// The most labels, and the most features, that are listed.
@@ -31,13 +36,14 @@ pub fn run(args: &Args) -> Result<u8> {
     let start = Instant::now();
     let data = match &args.data {
         None => Dataset::flights(0)?.0,
-        Some(path) => Loader::new(path).zero_based(args.zero_based).load()?,
+        Some(path) => warned(args.cache.on(Loader::new(path).zero_based(args.zero_based), path).load()?),
     };
     let seconds = start.elapsed().as_secs_f64();
     let file = args.data.as_ref().and_then(|path| fs::metadata(path).ok()).filter(fs::Metadata::is_file);
     let speed =
         file.map_or(String::new(), |file| format!(" ({:.0} MB/s)", file.len() as f64 / 1e6 / seconds));
-    print(|out, _| write(out, &data, &format!("{seconds:.3} s{speed}")))
+    let cached = if data.cached().read { ", from the cache" } else { "" };
+    print(|out, _| write(out, &data, &format!("{seconds:.3} s{speed}{cached}")))
 }
 
 fn write(out: &mut dyn Write, data: &Dataset, load: &str) -> io::Result<()> {
