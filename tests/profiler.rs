@@ -187,6 +187,14 @@ fn a_stall_does_not_outlive_the_run() {
     assert_eq!(run.stop, asyncsgd::Stop::TimeLimit);
 }
 
+/// What a worker does unhindered between the stop and its end is little.
+#[test]
+fn slow_workers_stop_soon() {
+    let injection = Injection { jitter: Some("fixed:1e9".parse().unwrap()), ..Injection::default() };
+    let run = trainer(2).inject(injection).time_limit(Duration::from_millis(200)).run(&data(5000)).unwrap();
+    assert!((2..=32).contains(&run.delays().count()), "{}", run.delays().count());
+}
+
 #[test]
 fn injections_out_of_range_are_told_together() {
     let injection = Injection {

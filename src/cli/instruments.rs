@@ -95,7 +95,7 @@ struct Folder {
 const FASTEST: f64 = 1e7;
 
 /// The most examples of a run whose length is not given.
-const MOST_EXAMPLES: f64 = 1e9;
+const MOST_EXAMPLES: f64 = 2.5e8;
 
 const FILES: [&str; 6] =
     ["delays.hlog", "staleness.hlog", "delays.hgrm", "delays.csv", "profile.json", "delays.svg"];

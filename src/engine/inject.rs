@@ -103,6 +103,14 @@ impl Injection {
         options
     }
 
+    /// Shortens the direct chunks of slow workers: at the end of a run they finish theirs without waiting, and at the
+    /// end of an epoch the others wait for them.
+    pub(super) fn shorten(&self, plan: &mut Plan) {
+        if plan.block == 1 && !(self.slow.is_empty() && self.jitter.is_none()) {
+            plan.chunk = plan.chunk.min(CHUNK.next_multiple_of(plan.batch));
+        }
+    }
+
     /// What holds worker `worker` back, if anything does; `halt` ends all waiting.
     ///
     /// # Errors
@@ -136,6 +144,9 @@ impl Injection {
         })))
     }
 }
+
+/// Examples that a worker takes at a time where gradients take longer.
+const CHUNK: usize = 16;
 
 /// A gradient that has taken this many times as long as usual was interrupted: a slower processor would take longer
 /// to compute, but it would not be interrupted for longer.

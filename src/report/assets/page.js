@@ -27,6 +27,7 @@
   };
   const time = ns => {
     if (ns === null || ns === undefined) return "–";
+    if (ns >= 1e12) return number(ns / 1e9) + " s";
     for (const [unit, name] of [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]])
       if (ns >= unit) return trim((ns / unit).toPrecision(3)) + " " + name;
     return trim(ns.toPrecision(3)) + " ns";
@@ -155,7 +156,7 @@
           xName: "percentile", xFormat: percentile, yName: "delay τ in iterations" };
       });
     const spans = profile.intervals;
-    const metrics = { "99th percentile": "p99", "largest": "max", "mean": "mean", "median": "p50" };
+    const metrics = { "largest": "max", "99th percentile": "p99", "mean": "mean", "median": "p50" };
     if (spans.start.length > 0) {
       const seconds = [...spans.start];
       const perWorker = (of, sum) => {
