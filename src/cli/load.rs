@@ -136,7 +136,7 @@ fn user_folder() -> Option<PathBuf> {
 /// The data, after a word about what was wrong with their cache.
 pub fn warned(data: Dataset) -> Dataset {
     if let Some(warning) = &data.cached().warning {
-        eprintln!("warning: {warning}");
+        super::say(format_args!("warning: {warning}"));
     }
     data
 }
