@@ -52,21 +52,23 @@ pub(super) fn feature(text: &[u8]) -> Option<(u64, f32, usize)> {
         2..=7 => eight(text, start, whole),
         _ => return None,
     };
-    let mut places = 0;
-    if point < end {
-        places = end - point - 1;
-        let all_digits = (other >> (point + 1)).trailing_zeros() as usize == places;
-        if text[point] != b'.' || places == 0 || !all_digits {
-            return None;
-        }
-        if places <= 8 {
-            mantissa = mantissa * POWERS[places].0 + eight(text, point + 1, places);
-        } else if places <= PLACES && whole == 1 {
-            let (head, tail) = (eight(text, point + 1, 8), eight(text, point + 9, places - 8));
-            mantissa = mantissa * POWERS[places].0 + head * POWERS[places - 8].0 + tail;
-        } else {
-            return None;
-        }
+    let sign = u32::from(minus) << 31;
+    if point == end {
+        // Less than 2²⁴, so exact.
+        return Some((eight(text, 0, colon), f32::from_bits((mantissa as f32).to_bits() | sign), end));
+    }
+    let places = end - point - 1;
+    let all_digits = (other >> (point + 1)).trailing_zeros() as usize == places;
+    if text[point] != b'.' || places == 0 || !all_digits {
+        return None;
+    }
+    if places <= 8 {
+        mantissa = mantissa * POWERS[places].0 + eight(text, point + 1, places);
+    } else if places <= PLACES && whole == 1 {
+        let (head, tail) = (eight(text, point + 1, 8), eight(text, point + 9, places - 8));
+        mantissa = mantissa * POWERS[places].0 + head * POWERS[places - 8].0 + tail;
+    } else {
+        return None;
     }
     if mantissa >= 1 << 53 {
         return None;
@@ -77,7 +79,7 @@ pub(super) fn feature(text: &[u8]) -> Option<(u64, f32, usize)> {
     if quotient.to_bits() & 0x1fff_ffff == 0x1000_0000 {
         return None;
     }
-    let value = f32::from_bits((quotient as f32).to_bits() | u32::from(minus) << 31);
+    let value = f32::from_bits((quotient as f32).to_bits() | sign);
     Some((eight(text, 0, colon), value, end))
 }
 

@@ -90,14 +90,23 @@ pub(super) fn counts(ids: &[u32], features: usize) -> Vec<u32> {
     sum
 }
 
-/// The ids by falling count, ties by id: rank → id. O(d + s log s) for d ids of which s are there.
+/// The ids by falling count, ties by id: rank → id. O(ids + largest count): features may be millions, most of
+/// them with small counts, so they are counted and not compared.
 pub(super) fn by_frequency(counts: &[u32]) -> Vec<u32> {
-    let seen = counts.iter().zip(0u64..).filter(|(count, _)| **count > 0);
-    let mut keys: Vec<u64> = seen.map(|(&count, id)| u64::from(!count) << 32 | id).collect();
-    keys.par_sort_unstable();
-    let mut ids = Vec::with_capacity(counts.len());
-    ids.extend(keys.into_iter().map(|key| key as u32));
-    ids.extend(counts.iter().zip(0..).filter(|(count, _)| **count == 0).map(|(_, id)| id));
+    let most = counts.iter().copied().max().unwrap_or(0) as usize;
+    // By count: how many ids have it, and then the rank of the next one.
+    let mut ranks = vec![0u32; most + 1];
+    counts.iter().for_each(|&count| ranks[count as usize] += 1);
+    let mut above = 0;
+    for rank in ranks.iter_mut().rev() {
+        above += std::mem::replace(rank, above);
+    }
+    let mut ids = vec![0; counts.len()];
+    for (&count, id) in counts.iter().zip(0..) {
+        let rank = &mut ranks[count as usize];
+        ids[*rank as usize] = id;
+        *rank += 1;
+    }
     ids
 }
 
@@ -148,4 +157,16 @@ pub(super) fn shuffled(n: usize, seed: u64) -> Vec<u32> {
         order.swap(last, at as usize);
     }
     order
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::by_frequency;
+
+    #[test]
+    fn the_frequent_come_first_and_ties_by_id() {
+        assert_eq!(by_frequency(&[0, 2, 5, 2, 0, 1]), [2, 1, 3, 5, 0, 4]);
+        assert_eq!(by_frequency(&[0, 0]), [0, 1]);
+        assert_eq!(by_frequency(&[]), [0; 0]);
+    }
 }

@@ -277,6 +277,6 @@ fn place(name: &str, text: &Bytes, lines: Lines, format: &Format, order: &[u32])
         end = end.max(end_of_part);
     }
     let (starts, ids, values) = slots.close(order);
-    let labels = order.iter().map(|&row| by_row[row as usize]).collect();
+    let labels = order.par_iter().map(|&row| by_row[row as usize]).collect();
     Ok((Placed { starts, ids, values, labels }, end))
 }

@@ -1,6 +1,7 @@
 //! Where rows go: arrays whose rows are filled in any order, by several threads. The only `unsafe` of the
 //! data layer.
 
+use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// Sparse rows to be filled: the rows of a source, laid out in another order. One copy of the numbers.
@@ -49,19 +50,22 @@ impl Slots {
     /// closed up.
     pub fn close(self, order: &[u32]) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
         let Self { starts: from, lens, mut ids, mut values } = self;
-        let mut starts = Vec::with_capacity(order.len() + 1);
+        let mut starts = vec![0; order.len() + 1];
+        let (ends, lens) = (&mut starts[1..], &lens);
+        ends.par_iter_mut().zip(order).for_each(|(end, &row)| *end = u64::from(lens[row as usize]));
         let mut filled = 0;
-        starts.push(0);
-        for &row in order {
-            let (start, len) = (from[row as usize] as usize, lens[row as usize] as usize);
-            if filled < start {
-                ids.copy_within(start..start + len, filled);
-                values.copy_within(start..start + len, filled);
-            }
-            filled += len;
-            starts.push(filled as u64);
+        for end in ends {
+            filled += *end;
+            *end = filled;
         }
+        let filled = filled as usize;
         if filled < ids.len() {
+            for (row, to) in order.iter().zip(starts.windows(2)) {
+                let (start, to, len) =
+                    (from[*row as usize] as usize, to[0] as usize, (to[1] - to[0]) as usize);
+                ids.copy_within(start..start + len, to);
+                values.copy_within(start..start + len, to);
+            }
             ids.truncate(filled);
             ids.shrink_to_fit();
             values.truncate(filled);
