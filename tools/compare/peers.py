@@ -1,0 +1,98 @@
+"""One peer in a process of its own: trains with each of some settings and saves the weights.
+
+usage: peers.py NAME DATA OUT SETTINGS   (compare.py calls it)
+
+DATA is LIBSVM text; DATA.npz beside OUT holds the same, for peers whose own reading is not measured. Writes
+OUT-<number>.npy for each setting of the JSON list SETTINGS and prints a JSON line with the seconds.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def timed(work):
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def matrix(out):
+    held = np.load(out + ".data.npz")
+    return sp.csr_matrix((held["values"], held["ids"], held["starts"]), shape=held["shape"]), held["labels"]
+
+
+def scikit_learn(data, out):
+    """SGDClassifier; its text reader is measured."""
+    from sklearn.datasets import load_svmlight_file
+    from sklearn.linear_model import SGDClassifier
+
+    load, (x, y) = timed(lambda: load_svmlight_file(data))
+    x.indices, x.indptr = x.indices.astype(np.int32), x.indptr.astype(np.int32)
+    alpha = 1.0 / x.shape[0]
+
+    def train(setting):
+        rate = {"learning_rate": setting["rule"]}
+        if setting["rule"] != "optimal":
+            rate |= {"eta0": setting["rate"], "power_t": 0.5}
+        model = SGDClassifier(loss="log_loss", alpha=alpha, fit_intercept=False, max_iter=setting["epochs"], tol=None,
+                              random_state=0, **rate)
+        seconds, _ = timed(lambda: model.fit(x, y))
+        return seconds, model.coef_[0]
+
+    return load, train
+
+
+def liblinear(data, out):
+    """Trust region Newton (-s 0) and dual coordinate descent (-s 7), in one thread."""
+    from liblinear.liblinear import liblinear as library, parameter, problem, toPyModel
+
+    x, y = matrix(out)
+    whole = problem(y, x, -1)
+
+    def train(setting):
+        options = parameter(f"-s {setting['solver']} -c 1 -e {setting['tolerance']} -B -1 -q")
+        seconds, model = timed(lambda: library.train(whole, options))
+        model = toPyModel(model)
+        w = np.ctypeslib.as_array(model.w, (x.shape[1],)).copy()
+        return seconds, w if model.get_labels()[0] > 0 else -w
+
+    return None, train
+
+
+def vowpal_wabbit(data, out):
+    """--sgd, from its cache after the first pass; features keep their numbers."""
+    from vowpalwabbit import Workspace
+
+    text = out + ".vw"
+    x, y = matrix(out)
+    bits = max(int(x.shape[1]).bit_length(), 1)
+
+    def train(setting):
+        line = (f"--sgd --loss_function logistic --noconstant --l2 {1.0 / x.shape[0]!r} -l {setting['rate']} "
+                f"--power_t {setting['power']} --initial_t 1 -b {bits} --passes {setting['epochs']} --holdout_off "
+                f"-d {text} --cache_file {out}.cache -k --quiet")
+
+        seconds, workspace = timed(lambda: Workspace(line))
+        w = np.array([workspace.get_weight(i) for i in range(1, x.shape[1] + 1)])
+        workspace.finish()
+        return seconds, w
+
+    return None, train
+
+
+def main():
+    name, data, out, settings = sys.argv[1:]
+    load, train = {"scikit-learn": scikit_learn, "LIBLINEAR": liblinear, "Vowpal Wabbit": vowpal_wabbit}[name](data, out)
+    seconds = []
+    for number, setting in enumerate(json.loads(settings)):
+        taken, w = train(setting)
+        np.save(f"{out}-{number}.npy", w)
+        seconds.append(taken)
+    print(json.dumps({"load": load, "train": seconds}))
+
+
+main()
