@@ -5,9 +5,11 @@
 
 mod bench;
 mod profile;
+mod roofline;
 
 pub use bench::{Bench, Case, Change, Conditions, Settings, Spread, TimedRun};
 pub use profile::{Distribution, Intervals, Lost, Percentiles, Profiling, Timing};
+pub use roofline::{Dense, Exchange, Pass, Predicted, Roofline, Traffic};
 
 use serde::Serialize;
 

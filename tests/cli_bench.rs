@@ -103,3 +103,32 @@ fn the_table_tells_what_was_run() {
     assert_eq!(cases[2], ["2", "cas", "auto", "constant"]);
     assert_eq!(cases[3], ["2", "cas", "auto", "drop:4n"]);
 }
+
+#[test]
+fn the_roofline_is_measured_on_the_data() {
+    let folder = folder();
+    let data = small(&folder, "train.svm", 300);
+    let output =
+        asyncsgd().args(["bench", "roofline", "--repeats", "2", "--json", "-"]).arg(&data).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let record: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let passes = record["passes"].as_array().unwrap();
+    assert_eq!(passes[0]["name"], "plain floats");
+    assert_eq!(passes[0]["of_plain"]["median"], 1.0);
+    assert_eq!(passes[1]["name"], "1 worker, racy, direct");
+    assert_eq!(passes.len(), 4);
+    let traffic = record["traffic"].as_array().unwrap();
+    let cores = record["machine"]["cores"].as_u64().unwrap();
+    // Blocks of more than a quarter of the rows are left out.
+    assert_eq!(traffic.len(), if cores > 1 { 3 } else { 0 });
+    if let Some(direct) = traffic.first() {
+        // All parameters are on one line, which all rows touch, nearly so by the model; half of the times the other
+        // worker touched it last.
+        assert_eq!(direct["block"], 1);
+        assert!((0.4..=0.5).contains(&direct["lines"].as_f64().unwrap()), "{direct}");
+        assert!(direct["alone"].as_f64().unwrap() > 0.0 && direct["both"].as_f64().unwrap() > 0.0);
+        assert_eq!(record["predicted"].as_array().unwrap().len(), 6);
+    }
+    let bad = asyncsgd().args(["bench", "roofline", "--repeats", "x"]).output().unwrap();
+    assert_eq!(bad.status.code(), Some(2));
+}

@@ -32,7 +32,7 @@ const IMPORTS: [(&str, &[&str]); 22] = [
     ),
     // Deterministic and on one thread: neither `engine` and `hogwild` nor `sync`; of `params` a formula.
     ("sim", &["data", "delay", "error", "kernel", "law", "model", "params", "real", "step", "weights"]),
-    ("roofline", &["sync", "topology"]),
+    ("roofline", &["kernel", "model", "params", "sync", "topology", "weights"]),
     ("record", &["delay", "error"]),
     ("report", &["delay", "error", "output", "record"]),
     // The program's parts see the library from outside, as `asyncsgd::`.

@@ -142,4 +142,14 @@ Examples:
   asyncsgd bench rcv1.xz --workers 1,2,4 --update cas,racy,locked --block auto,1
   asyncsgd bench --target-gap 0.05 --repeats 10 --csv runs.csv --report bench.html
   asyncsgd bench --save-baseline before
-  asyncsgd bench --baseline before";
+  asyncsgd bench --baseline before
+  asyncsgd bench roofline data.svm";
+
+/// After `asyncsgd bench roofline --help`.
+pub const ROOFLINE: &str = "\
+Measured: memory bandwidth; additions to shared floats; dense loops over shared floats
+against the same over plain ones; a pass of logistic regression over the data on plain
+floats by one thread, and how much of it training reaches; and what cache lines that
+travel between two workers cost in blocks of several sizes, against a model of how
+many there are. The model then tells what to expect of more workers; the library's
+documentation (asyncsgd::roofline) has its formulas.";

@@ -9,7 +9,7 @@ mod number;
 mod svg;
 mod text;
 
-pub use bench::{write_bench, write_bench_csv, write_bench_html};
+pub use bench::{write_bench, write_bench_csv, write_bench_html, write_roofline};
 pub use comparison::write_comparison;
 pub use histogram::{octaves, value, write_histogram, write_profiles};
 pub use html::write_html;

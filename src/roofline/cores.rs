@@ -1,8 +1,9 @@
 //! Two cores and the cache line between them.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering, scope};
+use crate::sync::{AtomicU64, CachePadded, Ordering, scope, thread};
 use crate::topology::{Pin, Topology, pin_current};
 use std::hint::spin_loop;
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 /// Turns, of two transfers each, that are timed together, how often, and when it is enough: where other processes
@@ -18,6 +19,35 @@ const STOP: u64 = u64::MAX;
 fn two_cores() -> Option<[usize; 2]> {
     let pins = Topology::detect().plan(&Pin::Auto, 2).ok()?;
     Some([pins[0]?, pins[1]?])
+}
+
+/// How many cores we may use.
+pub(super) fn available() -> usize {
+    Topology::detect().cores()
+}
+
+/// Runs `work(0)`, `work(1)`, … at the same time, each on a thread of its own, pinned where there are cores enough, and
+/// returns what they return. The calling thread is left where it is.
+pub(super) fn together<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let pins = Topology::detect().plan(&Pin::Auto, threads).unwrap_or_else(|_| vec![None; threads]);
+    let (arrived, work) = (&AtomicU64::new(0), &work);
+    let outcomes = scope(|scope| {
+        let start = |(thread, &pin): (usize, &Option<usize>)| {
+            scope.spawn(move |_| {
+                pin.map(pin_current);
+                // Relaxed: only the moment counts.
+                arrived.fetch_add(1, Ordering::Relaxed);
+                while arrived.load(Ordering::Relaxed) < threads as u64 {
+                    thread::yield_now();
+                }
+                work(thread)
+            })
+        };
+        let handles: Vec<_> = pins.iter().enumerate().map(start).collect();
+        let joined = handles.into_iter().map(|handle| handle.join());
+        joined.map(|outcome| outcome.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    outcomes.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The time in ns that a cache line takes from one core to another at present, or `None` on one core: two threads

@@ -1,17 +1,15 @@
 //! The arguments of `asyncsgd bench`.
 
 use super::is_reference;
-use crate::cli::help;
 use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::step::Schedule;
 use asyncsgd::{BlockSize, Pin, Precision, Result, Topology, Update};
 use std::path::PathBuf;
 
-/// Time configurations side by side, their runs interleaved
+/// What the benchmark is made of.
 #[derive(clap::Args, Debug)]
-#[command(after_help = help::BENCH)]
-pub struct Args {
+pub struct BenchArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
     #[command(flatten)]

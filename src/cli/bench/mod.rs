@@ -3,6 +3,7 @@
 mod args;
 mod baseline;
 mod conditions;
+mod roofline;
 mod sweep;
 
 use super::load::Source;
@@ -10,9 +11,8 @@ use super::options::Training;
 use super::output::Output;
 use super::progress::Bar;
 use super::value::Check;
-use super::{interrupt, print};
-pub use args::Args;
-use args::{OutputArgs, RunArgs};
+use super::{help, interrupt, print};
+use args::{BenchArgs, OutputArgs, RunArgs};
 use asyncsgd::record::Bench;
 use asyncsgd::report::{self, Style};
 use asyncsgd::{
@@ -23,6 +23,21 @@ use baseline::Baseline;
 use std::fs;
 use std::path::{Path, PathBuf};
 use sweep::Sweep;
+
+/// Time configurations side by side, their runs interleaved
+#[derive(clap::Args, Debug)]
+#[command(after_help = help::BENCH, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    bench: BenchArgs,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    Roofline(roofline::Args),
+}
 
 /// f* of the embedded flights with the default objective: logistic loss, l2 = 1/rows, no intercept. By Newton's
 /// method in double precision, to a gradient norm below 1e-13.
@@ -47,9 +62,9 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(args: Args) -> Result<Self> {
+    fn new(args: BenchArgs) -> Result<Self> {
         let mut check = Check::default();
-        let Args { input, objective, sweep, step, run, output } = args;
+        let BenchArgs { input, objective, sweep, step, run, output } = args;
         let source = Source {
             data: input.data,
             test: None,
@@ -211,5 +226,8 @@ fn is_reference(training: &Training) -> bool {
 /// # Errors
 /// Everything that can be wrong with options, data, baselines and outputs.
 pub fn run(args: Args) -> Result<u8> {
-    Plan::new(args)?.run()
+    match args.command {
+        Some(Command::Roofline(args)) => roofline::run(args),
+        None => Plan::new(args.bench)?.run(),
+    }
 }

@@ -1,9 +1,11 @@
 //! Benchmarks: a table for the terminal, a line a run as CSV, a page.
 
 mod page;
+mod roofline;
 mod table;
 
 pub use page::write_bench_html;
+pub use roofline::write_roofline;
 pub use table::write_bench;
 
 use crate::record::Bench;

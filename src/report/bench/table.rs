@@ -69,7 +69,8 @@ pub(super) fn facts(bench: &Bench) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn state(conditions: &Conditions) -> String {
+/// The state of the machine in words.
+pub(super) fn state(conditions: &Conditions) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let parts = [
         conditions.ping_pong_ns.map(|[before, after]| {
@@ -149,7 +150,7 @@ pub(super) fn change(bench: &Bench, case: &Case) -> Vec<String> {
 }
 
 /// Columns as wide as they must be; the first `left` of them begin on the left.
-fn table(out: &mut dyn Write, style: Style, rows: &[Vec<String>], left: usize) -> io::Result<()> {
+pub(super) fn table(out: &mut dyn Write, style: Style, rows: &[Vec<String>], left: usize) -> io::Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     for (number, row) in rows.iter().enumerate() {
@@ -169,6 +170,6 @@ fn table(out: &mut dyn Write, style: Style, rows: &[Vec<String>], left: usize) -
     Ok(())
 }
 
-fn title(out: &mut dyn Write, style: Style, text: &str) -> io::Result<()> {
+pub(super) fn title(out: &mut dyn Write, style: Style, text: &str) -> io::Result<()> {
     if style.colour { write!(out, "\x1b[1m{text}\x1b[0m") } else { write!(out, "{text}") }
 }
