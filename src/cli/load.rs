@@ -125,7 +125,7 @@ impl Cache {
 }
 
 /// The folder for this program in the user's cache directory.
-fn user_folder() -> Option<PathBuf> {
+pub fn user_folder() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = named("XDG_CACHE_HOME").or_else(|| named("LOCALAPPDATA"));
     folder

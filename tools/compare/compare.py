@@ -72,7 +72,7 @@ def process(command):
 def ours(data, program, setting):
     """One run of asyncsgd; the weights are read from LIBLINEAR text."""
     model, record = data.out + ".model", data.out + ".json"
-    command = [program, "train", data.path, "--epochs", str(setting["epochs"]), "--save", model, "--json", record, "--quiet"]
+    command = [program, "train", data.path, "--cache", "none", "--epochs", str(setting["epochs"]), "--save", model, "--json", record, "--quiet"]
     _, _, memory = process(command)
     told = json.loads(pathlib.Path(record).read_text())
     lines = pathlib.Path(model).read_text().splitlines()

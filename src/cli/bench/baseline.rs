@@ -4,6 +4,7 @@
 //! `$XDG_CACHE_HOME`, or else `~/.cache` (`%LOCALAPPDATA%` on Windows).
 
 use super::conditions::is_busy;
+use crate::cli::load::user_folder;
 use asyncsgd::output;
 use asyncsgd::record::{Bench, Case, Change, Conditions, Settings};
 use asyncsgd::report::write_json;
@@ -32,11 +33,9 @@ pub fn path(name: &str) -> Result<PathBuf> {
         let line = format!("baseline '{name}': expected a name of letters, digits, '.', '_' and '-'");
         return Err(Error::usage(line));
     }
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("XDG_CACHE_HOME").or_else(|| set("LOCALAPPDATA"));
-    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let cache = cache.ok_or_else(|| Error::usage("baseline: found neither $XDG_CACHE_HOME nor a home"))?;
-    Ok(cache.join("asyncsgd/baselines").join(format!("{name}.json")))
+    let folder =
+        user_folder().ok_or_else(|| Error::usage("baseline: found neither $XDG_CACHE_HOME nor a home"))?;
+    Ok(folder.join("baselines").join(format!("{name}.json")))
 }
 
 /// Keeps the benchmark; one of the same name is replaced.

@@ -51,8 +51,8 @@ pub fn run(args: Args) -> Result<u8> {
     let mut check = Check::default();
     let repeats = check.take(args.repeats);
     check.finish()?;
-    let InputArgs { data, zero_based } = args.input;
-    let source = Source { data, test: None, test_fraction: None, zero_based, intercept: false };
+    let InputArgs { data, zero_based, cache } = args.input;
+    let source = Source { data, test: None, test_fraction: None, zero_based, intercept: false, cache };
     let json = args.json.map(|path| Output::check(&path, &source.inputs())).transpose()?;
     let quiet = json.as_ref().is_some_and(Output::is_stdout);
     let bar = Bar::new(quiet);
