@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<u8> {
     let roofline = measure(&data, source.data.is_none(), repeats, &bar)?;
     bar.clear();
     for warning in &roofline.warnings {
-        eprintln!("warning: {warning}");
+        crate::cli::say(format_args!("warning: {warning}"));
     }
     if let Some(json) = &json {
         json.write(|out| report::write_json(out, &roofline))?;
