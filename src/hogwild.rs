@@ -249,7 +249,12 @@ impl<T: Real> Worker<T> {
 
     /// Sets the schedule's time, in epochs, instead of counting iterations.
     pub fn set_time(&mut self, epoch: f64) {
-        self.local.time = Some((epoch, self.local.stepper.rate(epoch)));
+        self.set_time_and_brake(epoch, 1.0);
+    }
+
+    /// Also multiplies the rule's rate with `brake`.
+    pub(crate) fn set_time_and_brake(&mut self, epoch: f64, brake: f64) {
+        self.local.time = Some((epoch, brake * self.local.stepper.rate(epoch)));
     }
 
     /// The live view of this worker's delays, for another thread.

@@ -31,15 +31,16 @@ struct Readme;
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Cached, Dataset, Loader, Problem, Synthetic};
 pub use engine::{
-    BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer, WorkerReport,
+    Algorithm, BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer,
+    WorkerReport,
 };
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Constants, Row, Rows, RowsError, name as kernel_name};
 pub use model::{
-    Curvature, Hinge, HingeLoss, Huber, HuberLoss, Linear, LinearModel, Logistic, LogisticLoss, Loss,
-    LossKind, Metrics, Model, ModelFormat, Objective, Precision, Residuals, SavedModel, Squared,
-    SquaredHinge, SquaredHingeLoss, SquaredLoss, scores,
+    Curvature, Dual, Gap, Hinge, HingeLoss, Huber, HuberLoss, Linear, LinearModel, LinearVisitor, Logistic,
+    LogisticLoss, Loss, LossKind, Metrics, Model, ModelFormat, Newton, Objective, Precision, Residuals,
+    SavedModel, Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, scores,
 };
 pub use params::{Cas, Mode, Params, Racy, Update, Writer, publication_weight};
 pub use real::{Cell, Real};

@@ -46,7 +46,7 @@ pub struct Record {
     /// What the profiler tells, where it was on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profiling>,
-    /// Why it ended: `epochs`, `target`, `time-limit`, `interrupt` or `diverged`.
+    /// Why it ended: `epochs`, `target`, `gap`, `stalled`, `time-limit`, `interrupt` or `diverged`.
     pub stop: String,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
@@ -89,6 +89,10 @@ pub struct Plan {
     pub workers: usize,
     /// The core of each worker; `None` where it is not pinned.
     pub pins: Vec<Option<usize>>,
+    /// How the objective was minimised.
+    pub algorithm: String,
+    /// Why by that; empty where it was given.
+    pub algorithm_origin: String,
     /// How updates reach the shared parameters.
     pub update: String,
     /// Examples in a block; 1 is direct.
@@ -111,6 +115,8 @@ pub struct Plan {
     pub time_limit_seconds: Option<f64>,
     /// The objective to stop at.
     pub target_objective: Option<f64>,
+    /// The certified relative gap to stop at.
+    pub target_gap: Option<f64>,
     /// The seed of everything random.
     pub seed: u64,
     /// `f32` or `f64`.
@@ -151,6 +157,9 @@ pub struct Point {
     pub examples: u64,
     /// The objective, regulariser included.
     pub objective: f64,
+    /// A certified bound on (objective − minimum)/minimum, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<f64>,
 }
 
 /// The trained model's quality.
@@ -158,6 +167,9 @@ pub struct Point {
 pub struct Outcome {
     /// The objective at the end.
     pub objective: f64,
+    /// A certified bound on (objective − minimum)/minimum, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<f64>,
     /// `test`, or `train` where nothing was held out: the rows that the following were computed on.
     pub on: String,
     /// The share of rows whose label is predicted.

@@ -42,6 +42,7 @@ impl Context<'_> {
             series: run.series.iter().map(point).collect(),
             outcome: Outcome {
                 objective: last.objective,
+                gap: last.gap,
                 strongest: strongest(self.train, &run.weights),
                 ..outcome
             },
@@ -68,6 +69,8 @@ impl Context<'_> {
             intercept: self.source.intercept,
             workers: plan.workers,
             pins: run.workers.iter().map(|worker| worker.core).collect(),
+            algorithm: plan.algorithm.to_string(),
+            algorithm_origin: plan.algorithm_origin.clone(),
             update: plan.update.to_string(),
             block: plan.block,
             hot: plan.hot,
@@ -79,6 +82,7 @@ impl Context<'_> {
             epochs: plan.epochs,
             time_limit_seconds: plan.time_limit.map(|limit| limit.as_secs_f64()),
             target_objective: plan.target,
+            target_gap: plan.target_gap,
             seed: plan.seed,
             precision: plan.precision.into(),
             chunk: plan.chunk,
@@ -99,6 +103,7 @@ impl Context<'_> {
         option("loss", Some(options.loss.to_string()));
         option("l2", options.l2.map(|l2| l2.to_string()));
         option("l1", (options.l1 > 0.0).then(|| options.l1.to_string()));
+        option("algorithm", Some(plan.algorithm.to_string()));
         option("workers", Some(plan.workers.to_string()));
         option("pin", Some(options.pin.to_string()));
         option("update", Some(plan.update.to_string()));
@@ -112,6 +117,7 @@ impl Context<'_> {
         option("epochs", Some(plan.epochs.to_string()));
         option("time-limit", plan.time_limit.map(|limit| format!("{}s", limit.as_secs_f64())));
         option("target-objective", plan.target.map(|target| target.to_string()));
+        option("target-gap", plan.target_gap.map(|gap| gap.to_string()));
         for (name, value) in &self.trouble {
             option(name, Some(quote(value)));
         }
@@ -161,8 +167,8 @@ pub fn data(data: &Dataset, embedded: bool) -> Data {
 
 /// A point of the series.
 pub fn point(point: &asyncsgd::Point) -> Point {
-    let &asyncsgd::Point { epoch, train_seconds, examples, objective } = point;
-    Point { epoch, train_seconds, examples, objective }
+    let &asyncsgd::Point { epoch, train_seconds, examples, objective, gap } = point;
+    Point { epoch, train_seconds, examples, objective, gap }
 }
 
 fn delay<T: Real>(run: &Run<T>) -> Delay {

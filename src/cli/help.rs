@@ -32,6 +32,15 @@ These set the step themselves, without --rate and --schedule:
   budget2:G         G/(τ + 1) while the steps since the read leave so much of G
   adadelay:L,C      1/(L + C·√(t + τ))
 
+Algorithms for --algorithm:
+  sgd               asynchronous stochastic gradient descent
+  sdca              stochastic dual coordinate ascent on the same shared parameters:
+                    no rate, linear convergence; soonest where rows are short,
+                    ‖x‖² small against l2·rows, such as text
+  newton            a quarter of an epoch of sgd, then Newton's method
+--target-gap G stops when duality proves that the objective is at most 1 + G times
+its minimum: it needs an L2 penalty, no L1 penalty and no intercept.
+
 Schedules for --schedule, the factor on the rate after t epochs:
   constant          1
   inverse-time:D    1/(1 + Dt)
@@ -46,6 +55,7 @@ Examples:
   asyncsgd train data.svm --step drop:4n --rate 0.1 --schedule inverse-sqrt:1
   asyncsgd train housing.svm --loss squared --intercept --save house.model
   asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
+  asyncsgd train data.svm --target-gap 1e-3
 
 Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";
 

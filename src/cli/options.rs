@@ -3,7 +3,7 @@
 use super::load::Cache;
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
-use asyncsgd::{BlockSize, LossKind, Pin, Precision, Topology, Trainer, Update};
+use asyncsgd::{Algorithm, BlockSize, LossKind, Pin, Precision, Topology, Trainer, Update};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
@@ -86,6 +86,10 @@ pub struct WorkerArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Step: rate × schedule × weight of the delay")]
 pub struct StepArgs {
+    /// How to minimise: by asynchronous SGD, by dual coordinate ascent, or by Newton's method after a little
+    /// SGD; auto chooses from the data where there is a target gap, and is sgd without one
+    #[arg(long, value_name = "A", default_value = "auto", value_parser = value::one_of(&Algorithm::ALL))]
+    pub algorithm: Given<Algorithm>,
     /// How a gradient's delay τ changes its step, RULE or RULE@C with another concurrency C; see below
     #[arg(long, value_name = "RULE", default_value = "delay-adaptive", value_parser = value::value::<DelayRule>())]
     pub step: Given<DelayRule>,
@@ -107,7 +111,7 @@ pub struct StepArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Stopping")]
 pub struct StopArgs {
-    /// Passes over the data; a fraction is a part of a pass [default: 10]
+    /// Passes over the data; a fraction is a part of a pass [default: 10, or what a target gap takes]
     #[arg(long, short = 'e', value_name = "E", value_parser = value::at_least_zero())]
     pub epochs: Option<Given<f64>>,
     /// The longest training time: 500ms, 30s, 5m, 2h
@@ -116,6 +120,9 @@ pub struct StopArgs {
     /// Stop after the first epoch whose objective is at most this
     #[arg(long, value_name = "F", value_parser = value::finite())]
     pub target_objective: Option<Given<f64>>,
+    /// Stop when the objective is certified to be at most this share above its minimum
+    #[arg(long, value_name = "G", value_parser = value::positive())]
+    pub target_gap: Option<Given<f64>>,
 }
 
 /// A delay weight with its concurrency: a step rule without rate and schedule, which have options of their
@@ -184,7 +191,15 @@ pub struct Training {
     pub epochs: f64,
     pub time_limit: Option<Duration>,
     pub target: Option<f64>,
+    pub target_gap: Option<f64>,
+    pub algorithm: Algorithm,
 }
+
+/// Passes over the data where nothing was said, …
+const EPOCHS: f64 = 10.0;
+
+/// … and where only the target gap ends them.
+const MOST_EPOCHS: f64 = 10_000.0;
 
 /// The most worker threads.
 const MOST_WORKERS: usize = 4096;
@@ -195,6 +210,9 @@ impl Training {
         check: &mut Check,
         (objective, workers, step, stop): (ObjectiveArgs, WorkerArgs, StepArgs, StopArgs),
     ) -> asyncsgd::Result<Self> {
+        let (target_gap, algorithm) = (check.option(stop.target_gap), check.take(step.algorithm));
+        let most = if target_gap.is_some() && algorithm != Algorithm::Sgd { MOST_EPOCHS } else { EPOCHS };
+        let epochs = check.option(stop.epochs).unwrap_or(most);
         let training = Self {
             loss: check.take(objective.loss),
             l2: check.option(objective.l2),
@@ -209,9 +227,11 @@ impl Training {
             schedule: check.option(step.schedule),
             batch: check.take(step.batch),
             seed: check.take(step.seed),
-            epochs: check.option(stop.epochs).unwrap_or(10.0),
+            epochs,
             time_limit: check.option(stop.time_limit),
             target: check.option(stop.target_objective),
+            target_gap,
+            algorithm,
         };
         training.check_workers(check)?;
         Ok(training)
@@ -251,6 +271,7 @@ impl Training {
             .block(self.block)
             .batch(self.batch)
             .weight(self.step.weight, self.step.concurrency)
+            .algorithm(self.algorithm)
             .epochs(self.epochs)
             .seed(self.seed);
         if let Some(rate) = self.rate {
@@ -264,6 +285,9 @@ impl Training {
         }
         if let Some(target) = self.target {
             trainer = trainer.target_objective(target);
+        }
+        if let Some(gap) = self.target_gap {
+            trainer = trainer.target_gap(gap);
         }
         trainer
     }

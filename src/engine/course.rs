@@ -20,6 +20,8 @@ pub(super) struct Course {
     chunk: AtomicUsize,
     /// When the epoch begins, in epochs, as the bits of a float.
     begin: AtomicU64,
+    /// What the step rule's rate is multiplied with, as the bits of a float.
+    brake: AtomicU64,
     examples: usize,
 }
 
@@ -31,6 +33,7 @@ impl Course {
             chunks: AtomicUsize::new(0),
             chunk: AtomicUsize::new(plan.chunk),
             begin: AtomicU64::new(0),
+            brake: AtomicU64::new(1f64.to_bits()),
             examples,
         }
     }
@@ -71,6 +74,17 @@ impl Course {
     #[inline]
     pub(super) fn epoch(&self, c: u64) -> f64 {
         f64::from_bits(self.begin.load(Ordering::Relaxed)) + c as f64 / self.chunks() as f64
+    }
+
+    /// What the step rule's rate is multiplied with: 1, or less after the run diverged.
+    #[inline]
+    pub(super) fn brake(&self) -> f64 {
+        f64::from_bits(self.brake.load(Ordering::Relaxed))
+    }
+
+    /// Halves the rate from now on.
+    pub(super) fn slow(&self) {
+        self.brake.store((self.brake() / 2.0).to_bits(), Ordering::Relaxed);
     }
 
     /// The number of chunks in an epoch.

@@ -36,9 +36,10 @@ pub(super) fn count<T: Real, O: Objective<T>>(
         weight: Some((Weight::Constant, Concurrency::default())),
         rate: Some(plan.step.rate),
         schedule: Some(Schedule::Constant),
-        epochs: plan.epochs.min(MOST / objective.examples() as f64),
+        epochs: Some(plan.epochs.min(MOST / objective.examples() as f64)),
         time_limit: Some(LIMIT),
         target: None,
+        target_gap: None,
         ..options.clone()
     };
     let instruments = Instruments { profile: false, trace: None, ..instruments.clone() };

@@ -1,21 +1,26 @@
 //! The trainer: pinned threads on shared parameters, in real time.
 
+mod algorithm;
 mod blocks;
 mod course;
+mod event;
 mod gate;
 mod inject;
 mod instruments;
 mod lost;
 mod monitor;
+mod optimum;
 mod plan;
 mod run;
 mod worker;
 
+pub use algorithm::Algorithm;
+pub use event::{Event, Progress};
 pub use inject::{Injection, Slow, Stall};
 pub use plan::{BlockSize, Plan};
 pub use run::{Lost, Point, Run, Stop, WorkerReport};
 
-use crate::delay::{Profile, Timeline, Timing, Tracer};
+use crate::delay::{Timeline, Tracer};
 use crate::error::{Error, Result};
 use crate::hogwild::Hogwild;
 use crate::model::{Model, Objective};
@@ -31,37 +36,6 @@ use monitor::Monitor;
 use plan::Options;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-
-/// What a run tells while it goes on, on the thread that started it.
-pub enum Event<'a> {
-    /// The plan is made and the workers are about to start.
-    Planned(&'a Plan),
-    /// Some tenths of a second have passed.
-    Progress(Progress<'a>),
-    /// An epoch has ended and its objective is known.
-    Epoch(Point),
-}
-
-/// The state of training while workers run.
-pub struct Progress<'a> {
-    /// Passes over the examples so far.
-    pub epoch: f64,
-    /// Seconds of training so far.
-    pub train_seconds: f64,
-    readers: &'a Readers,
-}
-
-impl Progress<'_> {
-    /// Each worker's delays so far.
-    pub fn delays(&self) -> Vec<Profile> {
-        self.readers.delays()
-    }
-
-    /// What was sampled of each worker so far; empty without [`Trainer::profile`].
-    pub fn timings(&self) -> Vec<Timing> {
-        self.readers.timings()
-    }
-}
 
 /// Trains a model with asynchronous SGD. Options not set are chosen from the machine and the data.
 ///
@@ -90,11 +64,14 @@ impl<'a, M> Trainer<'a, M, f32> {
             weight: None,
             rate: None,
             schedule: None,
-            epochs: 10.0,
+            epochs: None,
             time_limit: None,
             target: None,
+            target_gap: None,
             evaluate_every: 1,
             seed: 0,
+            algorithm: Algorithm::Auto,
+            algorithm_origin: String::new(),
         };
         Self {
             model,
@@ -170,9 +147,16 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
-    /// Passes over the examples, ≥ 0; a fraction is a part of a pass. Default: 10.
+    /// How to minimise the objective. Default: chosen from the data and the target gap; SGD without one.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.options.algorithm = algorithm;
+        self
+    }
+
+    /// Passes over the examples, ≥ 0; a fraction is a part of a pass. Default: 10, or with a target gap as many as
+    /// it takes.
     pub fn epochs(mut self, epochs: impl Into<f64>) -> Self {
-        self.options.epochs = epochs.into();
+        self.options.epochs = Some(epochs.into());
         self
     }
 
@@ -185,6 +169,13 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// Stops at the first epoch whose objective is at most this. Default: none.
     pub fn target_objective(mut self, target: f64) -> Self {
         self.options.target = Some(target);
+        self
+    }
+
+    /// Stops when (f − min f)/min f is certified to be at most this, > 0. Needs an L2 penalty, no L1 penalty and no
+    /// intercept. Default: none.
+    pub fn target_gap(mut self, gap: f64) -> Self {
+        self.options.target_gap = Some(gap);
         self
     }
 
@@ -251,7 +242,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         M: Model<T>,
     {
         let objective = self.model.bind(data)?;
-        run(&self.options, &self.instruments, &objective, self.interrupt.as_deref(), &mut *self.observer)
+        let interrupt = self.interrupt.as_deref();
+        optimum::run(&self.options, &self.instruments, &objective, interrupt, &mut *self.observer)
     }
 
     /// Minimises the objective that this trainer was made with.
@@ -262,12 +254,13 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     where
         M: Objective<T>,
     {
-        run(&self.options, &self.instruments, &self.model, self.interrupt.as_deref(), &mut *self.observer)
+        let interrupt = self.interrupt.as_deref();
+        optimum::run(&self.options, &self.instruments, &self.model, interrupt, &mut *self.observer)
     }
 }
 
-/// Runs, and measures what is lost in racy mode if the run is to be profiled.
-fn run<T: Real, O: Objective<T>>(
+/// Trains by gradients, and measures what is lost in racy mode if the run is to be profiled.
+fn descend<T: Real, O: Objective<T>>(
     options: &Options,
     instruments: &Instruments,
     objective: &O,
@@ -321,6 +314,9 @@ fn execute<T: Real, O: Objective<T>>(
         examples: 0,
         phases: 0,
         told: Instant::now(),
+        good: None,
+        restarts: 0,
+        warnings: Vec::new(),
     };
     let joined = scope(|scope| {
         let handles: Vec<_> = workers
@@ -343,7 +339,8 @@ fn execute<T: Real, O: Objective<T>>(
     });
     // The scope fails only if a thread panicked without having been joined.
     let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let Monitor { series, phases, mut readers, seconds, .. } = monitor;
+    let Monitor { series, phases, mut readers, seconds, warnings, .. } = monitor;
+    plan.warnings.extend(warnings);
     readers.cut(Duration::from_secs_f64(seconds), true);
     let mut timings = readers.timings().into_iter();
     let mut reports = Vec::with_capacity(plan.workers);

@@ -35,7 +35,19 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub phases: u64,
     /// When the observer was last told of progress.
     pub told: Instant,
+    /// The parameters and the objective to go back to when the run diverges; where the rate is automatic.
+    pub good: Option<(Vec<T>, f64)>,
+    /// How often that happened.
+    pub restarts: u32,
+    /// What happened, for the user.
+    pub warnings: Vec<String>,
 }
+
+/// A run that has diverged this often with half the rate each time will not converge.
+const RESTARTS: u32 = 40;
+
+/// The objective of a run that diverges, as a multiple of that of its start. Noise alone stays below.
+const DIVERGED: f64 = 4.0;
 
 /// Stops the workers when the monitor is done with them, also if the observer or the objective panics here:
 /// the threads would otherwise wait for ever.
@@ -125,22 +137,67 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
 
     /// The objective now, while no worker writes. Tells whether it is a reason to stop.
     fn evaluate(&mut self) -> Option<Stop> {
-        let weights = self.hogwild.params().snapshot();
+        let mut weights = self.hogwild.params().snapshot();
+        let gap = self.certify(&mut weights);
         let objective = self.objective.value(&weights);
         let (epoch, examples) = (self.epoch(), self.examples);
-        let point = Point { epoch, train_seconds: self.seconds, examples, objective };
+        let point = Point { epoch, train_seconds: self.seconds, examples, objective, gap };
         self.series.push(point);
         (self.observer)(Event::Epoch(point));
-        if !objective.is_finite() || !weights.iter().all(|w| w.is_finite()) {
+        let finite = objective.is_finite() && weights.iter().all(|w| w.is_finite());
+        if !self.restarted(&weights, objective, finite) && !finite {
             return Some(Stop::Diverged);
         }
         if self.plan.target.is_some_and(|target| objective <= target) {
             return Some(Stop::Target);
         }
+        if gap.is_some_and(|gap| self.plan.target_gap.is_some_and(|target| gap <= target)) {
+            self.hogwild.params().store(&weights);
+            return Some(Stop::Gap);
+        }
         // Relaxed: as above.
         let interrupted = self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
         let late = self.plan.time_limit.is_some_and(|limit| self.seconds >= limit.as_secs_f64());
         if interrupted { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }
+    }
+
+    /// With an automatic rate: keeps parameters that are better than all before; where the run diverges, goes back to
+    /// those and halves the rate. Tells whether it did that.
+    fn restarted(&mut self, weights: &[T], objective: f64, finite: bool) -> bool {
+        if self.plan.rate_origin.is_empty() {
+            return false;
+        }
+        let start = self.series[0].objective;
+        let diverges = !finite || objective > DIVERGED * start;
+        match &self.good {
+            Some((good, before)) if diverges && self.restarts < RESTARTS => {
+                self.hogwild.params().store(good);
+                self.course.slow();
+                self.restarts += 1;
+                let last = self.series[self.series.len() - 1];
+                self.series.push(Point { objective: *before, gap: None, ..last });
+                let rate = self.plan.step.rate * self.course.brake();
+                self.warnings.push(format!(
+                    "diverged in epoch {:.0} with an automatic rate: went back to an objective of {before:.6} and on \
+                     with half the rate, {rate:.3e}",
+                    self.epoch()
+                ));
+                return true;
+            }
+            Some((_, best)) if !finite || objective >= *best => {}
+            _ if finite => self.good = Some((weights.to_vec(), objective)),
+            _ => {}
+        }
+        false
+    }
+
+    /// The certified relative gap, if one is asked for and known. It decides when to stop: its time is training time.
+    fn certify(&mut self, weights: &mut [T]) -> Option<f64> {
+        let target = self.plan.target_gap.filter(|_| self.examples > 0)?;
+        let start = Instant::now();
+        let gap = self.objective.certify(weights, target);
+        self.seconds += start.elapsed().as_secs_f64();
+        Some(gap?.relative()).filter(|gap| gap.is_finite())
     }
 
     /// Passes over the examples in the epochs that have ended.

@@ -1,5 +1,6 @@
 //! From options to a checked plan: everything that a run depends on, resolved.
 
+use super::algorithm::Algorithm;
 use super::blocks;
 use crate::error::{Error, Result};
 use crate::model::{Curvature, Objective};
@@ -55,11 +56,15 @@ pub(super) struct Options {
     pub weight: Option<(Weight, Concurrency)>,
     pub rate: Option<f64>,
     pub schedule: Option<Schedule>,
-    pub epochs: f64,
+    pub epochs: Option<f64>,
     pub time_limit: Option<Duration>,
     pub target: Option<f64>,
+    pub target_gap: Option<f64>,
     pub evaluate_every: usize,
     pub seed: u64,
+    pub algorithm: Algorithm,
+    /// Why it is that one, where it was chosen.
+    pub algorithm_origin: String,
 }
 
 /// Everything that a run depends on besides its data: options as they were resolved.
@@ -71,6 +76,10 @@ pub struct Plan {
     pub cores: usize,
     /// The core of each worker; `None` where it is not pinned.
     pub pins: Vec<Option<usize>>,
+    /// How the objective is minimised.
+    pub algorithm: Algorithm,
+    /// Why by that; empty where it was given.
+    pub algorithm_origin: String,
     /// How updates reach the shared parameters.
     pub update: Update,
     /// Examples in a block; 1 is direct.
@@ -89,6 +98,8 @@ pub struct Plan {
     pub time_limit: Option<Duration>,
     /// The objective to stop at.
     pub target: Option<f64>,
+    /// The certified relative gap to stop at.
+    pub target_gap: Option<f64>,
     /// Epochs from one evaluation to the next.
     pub evaluate_every: usize,
     /// The seed of the order of the examples.
@@ -116,9 +127,10 @@ impl Options {
         require(self.workers.unwrap_or(1) <= 4096, "workers: expected at most 4096".into());
         require(self.evaluate_every > 0, "evaluate every: found 0 epochs, expected at least 1".into());
         require(self.batch > 0, "batch: found 0, expected at least 1".into());
+        let epochs = self.epochs();
         require(
-            self.epochs >= 0.0 && self.epochs.is_finite(),
-            format!("epochs: found {}, expected a number ≥ 0", self.epochs),
+            epochs >= 0.0 && epochs.is_finite(),
+            format!("epochs: found {epochs}, expected a number ≥ 0"),
         );
         if let Some(rate) = self.rate {
             require(rate > 0.0 && rate.is_finite(), format!("rate: found {rate}, expected a number above 0"));
@@ -157,16 +169,19 @@ impl Options {
             workers,
             cores: topology.cores(),
             pins,
+            algorithm: self.algorithm,
+            algorithm_origin: self.algorithm_origin.clone(),
             update: self.update,
             block,
             hot,
             batch: self.batch,
             step: rule,
             rate_origin,
-            epochs: self.epochs,
+            epochs,
             time_limit: self.time_limit,
             target: self.target,
-            evaluate_every: self.evaluate_every.min(self.epochs.ceil() as usize).max(1),
+            target_gap: self.target_gap,
+            evaluate_every: self.evaluate_every.min(epochs.ceil() as usize).max(1),
             seed: self.seed,
             precision: T::NAME,
             chunk,
@@ -196,9 +211,21 @@ impl Options {
     /// A cosine over the whole run. After as many epochs of 1/(1 + epoch) the objective was 2 to 180 times
     /// further from the optimum on a9a, flights, news20 and covtype, and as close on an RCV1-shaped problem.
     fn automatic_schedule(&self) -> Schedule {
-        if self.epochs > 0.0 { Schedule::Cosine { epochs: self.epochs } } else { Schedule::Constant }
+        let epochs = self.epochs();
+        if epochs > 0.0 { Schedule::Cosine { epochs } } else { Schedule::Constant }
+    }
+
+    /// Passes over the examples: as many as a target gap takes, where nothing was said.
+    pub fn epochs(&self) -> f64 {
+        self.epochs.unwrap_or(match self.algorithm {
+            Algorithm::Sdca | Algorithm::Newton if self.target_gap.is_some() => MOST_EPOCHS,
+            _ => 10.0,
+        })
     }
 }
+
+/// Where a target gap is not reached.
+const MOST_EPOCHS: f64 = 10_000.0;
 
 /// Examples that a worker takes at a time in direct mode: enough that the shared counter does not matter, few
 /// enough that all workers end an epoch together.

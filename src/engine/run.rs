@@ -12,6 +12,10 @@ pub enum Stop {
     Epochs,
     /// The objective reached its target.
     Target,
+    /// The certified gap reached its target.
+    Gap,
+    /// The objective no longer falls: what is left is rounding.
+    Stalled,
     /// The time limit passed.
     TimeLimit,
     /// Interrupted from outside; what was learnt so far is kept.
@@ -25,6 +29,8 @@ impl fmt::Display for Stop {
         f.pad(match self {
             Stop::Epochs => "epochs",
             Stop::Target => "target",
+            Stop::Gap => "gap",
+            Stop::Stalled => "stalled",
             Stop::TimeLimit => "time-limit",
             Stop::Interrupt => "interrupt",
             Stop::Diverged => "diverged",
@@ -43,6 +49,8 @@ pub struct Point {
     pub examples: u64,
     /// The objective, regulariser included.
     pub objective: f64,
+    /// No less than (f − min f)/min f, certified; where a target gap was set and it is known.
+    pub gap: Option<f64>,
 }
 
 /// One worker's part in a run.

@@ -22,7 +22,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
     while let Some(c) = gate.take(|| ticket = worker.begin()) {
-        worker.set_time(course.epoch(c));
+        worker.set_time_and_brake(course.epoch(c), course.brake());
         let examples = course.examples(c);
         if let Some(block) = &mut block {
             ticket = worker.run_block(ticket, objective, &mut gradient, block, examples, plan.batch).next;

@@ -1,7 +1,8 @@
 //! Linear models on sparse rows: mean loss + l2/2·‖w‖² + l1·‖w‖₁.
 
+use super::certificate::Gap;
 use super::loss::Loss;
-use super::objective::{Curvature, Objective};
+use super::objective::{Curvature, LinearVisitor, Objective};
 use crate::kernel::{Constants, Rows};
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
@@ -16,15 +17,15 @@ use std::ops::Range;
 /// regulariser reach each coordinate in one combined addition. L1 is a proximal step (soft threshold), so
 /// that coordinates become exactly zero.
 pub struct Linear<'d, L> {
-    rows: &'d Rows,
-    labels: &'d [f32],
-    loss: L,
-    l2: f64,
-    l1: f64,
+    pub(super) rows: &'d Rows,
+    pub(super) labels: &'d [f32],
+    pub(super) loss: L,
+    pub(super) l2: f64,
+    pub(super) l1: f64,
     counts: Vec<u32>,
     /// n/count per coordinate; 0 for a bias, which is not regularised.
-    rarity: Constants,
-    bias: Option<usize>,
+    pub(super) rarity: Constants,
+    pub(super) bias: Option<usize>,
 }
 
 impl<'d, L: Loss> Linear<'d, L> {
@@ -51,6 +52,11 @@ impl<'d, L: Loss> Linear<'d, L> {
     /// The rows that the model is trained on.
     pub fn rows(&self) -> &'d Rows {
         self.rows
+    }
+
+    /// The strength of the L2 penalty.
+    pub fn l2(&self) -> f64 {
+        self.l2
     }
 
     /// l2/2·‖w‖² + l1·‖w‖₁, the bias left out.
@@ -147,6 +153,16 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
             .map(|rows| rows.into_iter().map(loss).sum::<f64>())
             .collect();
         chunks.iter().sum::<f64>() / self.rows.len() as f64 + self.regulariser(weights)
+    }
+
+    /// At the dual point ℓ′(z) the duality gap is ‖∇f‖²/(2·l2).
+    fn certify(&self, weights: &mut [T], _: f64) -> Option<Gap> {
+        let dual = |r: usize, z: f64| self.loss.derivative(z, f64::from(self.labels[r]));
+        self.certifiable().then(|| self.gap(weights, dual))
+    }
+
+    fn visit_linear<V: LinearVisitor>(&self, visitor: V) -> Option<V::Output> {
+        Some(visitor.visit(self))
     }
 
     fn nonzeros(&self) -> u64 {

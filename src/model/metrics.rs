@@ -1,7 +1,8 @@
 //! How good a linear model's scores are. Everything is summed in `f64`, in an order that does not depend on
 //! the number of threads.
 
-use super::loss::{HingeLoss, HuberLoss, LogisticLoss, Loss, LossKind, SquaredHingeLoss, SquaredLoss};
+use super::kind::LossKind;
+use super::loss::{HingeLoss, HuberLoss, LogisticLoss, Loss, SquaredHingeLoss, SquaredLoss};
 use crate::data::Dataset;
 use crate::real::Real;
 use rayon::prelude::*;

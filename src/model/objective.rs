@@ -1,5 +1,8 @@
 //! What the engine trains: a function of the parameters that is a mean over examples.
 
+use super::certificate::Gap;
+use super::linear::Linear;
+use super::loss::Loss;
 use crate::error::Result;
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
@@ -108,6 +111,29 @@ pub trait Objective<T: Real = f32>: Sync {
     fn counts(&self) -> Option<&[u32]> {
         None
     }
+
+    /// A bound on f(w) − min f that is proven. May move the weights to a better point if the relative gap of that is
+    /// within `target`; may also tell nothing, `None`, where the objective has no such bound or sees cheaply that
+    /// it would be above the target. Called while no worker writes; part of training time.
+    fn certify(&self, weights: &mut [T], target: f64) -> Option<Gap> {
+        let _ = (weights, target);
+        None
+    }
+
+    /// Shows the linear model that this objective is, if it is one, to a visitor: for algorithms that need to know
+    /// more of the objective than its gradients.
+    fn visit_linear<V: LinearVisitor>(&self, visitor: V) -> Option<V::Output> {
+        let _ = visitor;
+        None
+    }
+}
+
+/// Something to do with a linear model of any loss.
+pub trait LinearVisitor {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn visit<L: Loss>(self, linear: &Linear<'_, L>) -> Self::Output;
 }
 
 /// Bounds on second derivatives, from one pass over the data.

@@ -66,6 +66,13 @@ impl<W: Write + ?Sized> Page<'_, W> {
         let workers = plural(plan.workers, "worker");
         let pins = pins(&plan.pins);
         self.entry("workers", &format!("{workers} {pins}, update {}, {block}{batch}", plan.update))?;
+        if plan.target_gap.is_some() || plan.algorithm != "sgd" {
+            let why = match &plan.algorithm_origin[..] {
+                "" => String::new(),
+                origin => format!(" ({origin})"),
+            };
+            self.entry("algorithm", &format!("{}{why}", plan.algorithm))?;
+        }
         let from = match &plan.rate_origin[..] {
             "" => String::new(),
             origin => format!(" ({origin})"),
@@ -77,14 +84,21 @@ impl<W: Write + ?Sized> Page<'_, W> {
 
     fn series(&mut self, record: &Record) -> io::Result<()> {
         writeln!(self.out)?;
-        self.title(&format!("{:>8} {:>10} {:>14} {:>14}", "epoch", "seconds", "examples", "objective"))?;
         let points = &record.series;
+        let gaps = points.iter().any(|point| point.gap.is_some());
+        let gap = if gaps { format!(" {:>10}", "gap ≤") } else { String::new() };
+        self.title(&format!("{:>8} {:>10} {:>14} {:>14}{gap}", "epoch", "seconds", "examples", "objective"))?;
         let step = points.len().div_ceil(EPOCHS).max(1);
         for (i, point) in points.iter().enumerate() {
             if i % step == 0 || i + 1 == points.len() {
                 let epoch = (point.epoch * 100.0).round() / 100.0;
                 let (seconds, examples) = (point.train_seconds, count(point.examples));
-                writeln!(self.out, "{epoch:>8} {seconds:>10.3} {examples:>14} {:>14.8}", point.objective)?;
+                let gap = point.gap.map_or(String::new(), |gap| format!(" {gap:>10.1e}"));
+                writeln!(
+                    self.out,
+                    "{epoch:>8} {seconds:>10.3} {examples:>14} {:>14.8}{gap}",
+                    point.objective
+                )?;
             }
         }
         Ok(())
@@ -173,6 +187,14 @@ impl<W: Write + ?Sized> Page<'_, W> {
         let why = match &record.stop[..] {
             "epochs" => format!("all {} epochs are done", plan.epochs),
             "target" => format!("the objective reached {}", short(plan.target_objective.unwrap_or(f64::NAN))),
+            "gap" => {
+                let (gap, target) =
+                    (record.outcome.gap.unwrap_or(f64::NAN), plan.target_gap.unwrap_or(f64::NAN));
+                format!(
+                    "the objective is certified to be within {gap:.1e} of its minimum (target {target:.0e})"
+                )
+            }
+            "stalled" => "the objective no longer falls: what is left is rounding".to_owned(),
             "time-limit" => format!("{} s have passed", short(plan.time_limit_seconds.unwrap_or(f64::NAN))),
             "interrupt" => "interrupted; what was learnt so far is kept".to_owned(),
             "diverged" => "diverged: a parameter or the objective is not finite".to_owned(),

@@ -3,6 +3,7 @@
 
 mod convergence;
 mod limits;
+mod optimum;
 mod problem;
 mod sequential;
 mod stops;

@@ -4,7 +4,7 @@ use super::is_reference;
 use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::step::Schedule;
-use asyncsgd::{BlockSize, Pin, Precision, Result, Topology, Update};
+use asyncsgd::{Algorithm, BlockSize, Pin, Precision, Result, Topology, Update};
 use std::path::PathBuf;
 
 /// What the benchmark is made of.
@@ -150,6 +150,8 @@ impl SweepArgs {
             epochs: check.take(step.epochs),
             time_limit: None,
             target: None,
+            target_gap: None,
+            algorithm: Algorithm::Sgd,
         };
         let mut cases = Vec::new();
         for &update in &updates {

@@ -3,7 +3,8 @@
 mod liblinear;
 mod tensors;
 
-use super::loss::{LossKind, sigmoid};
+use super::kind::LossKind;
+use super::loss::sigmoid;
 use super::metrics::scores;
 use crate::data::Dataset;
 use crate::error::{Error, Result};

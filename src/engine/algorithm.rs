@@ -1,0 +1,70 @@
+//! How an objective is minimised, and which way suits which data.
+
+use crate::error::{Error, Result};
+use crate::model::{Linear, Loss, Newton, Objective};
+use std::fmt;
+use std::str::FromStr;
+
+/// How an objective is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Algorithm {
+    /// Chosen from the data where there is a target gap; else [`Algorithm::Sgd`].
+    #[default]
+    Auto,
+    /// Asynchronous stochastic gradient descent.
+    Sgd,
+    /// Asynchronous stochastic dual coordinate ascent ([`Dual`](crate::Dual)). Linear models.
+    Sdca,
+    /// One epoch of asynchronous SGD, then Newton's method with parallel passes ([`Newton`]). Linear models.
+    Newton,
+}
+
+impl Algorithm {
+    /// All algorithms, in the order in which the help lists them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Sgd, Self::Sdca, Self::Newton];
+
+    /// The algorithm that reaches a gap soonest on the data of `linear`, and why.
+    ///
+    /// Dual coordinate ascent contracts the gap by e^(−1/(1 + ρ)) an epoch at least, ρ = κ·mean ‖x‖²/(λn)
+    /// (Shalev-Shwartz & Zhang 2013): where rows are short, whatever the number of features. Newton's method does
+    /// not care about ρ.
+    pub(super) fn choose<L: Loss>(linear: &Linear<'_, L>) -> (Self, String) {
+        let curvature = Objective::<f64>::curvature(linear);
+        let smoothness = curvature.map_or(f64::INFINITY, |c| c.example_mean - linear.l2());
+        let ratio = smoothness / (linear.l2() * linear.rows().len() as f64);
+        if L::CURVED && Newton::is_dense(linear) {
+            (Self::Newton, format!("{} features: the system is solved directly", linear.rows().features()))
+        } else if !L::CURVED {
+            (Self::Sdca, format!("{} loss has no second derivative", L::KIND))
+        } else if ratio <= SHORT {
+            (Self::Sdca, format!("L/(l2·rows) = {ratio:.3}: rows are short"))
+        } else {
+            (Self::Newton, format!("L/(l2·rows) = {ratio:.3}: rows are long"))
+        }
+    }
+}
+
+/// The largest L/(λn) at which dual coordinate ascent is chosen.
+const SHORT: f64 = 1.5;
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Auto => "auto",
+            Self::Sgd => "sgd",
+            Self::Sdca => "sdca",
+            Self::Newton => "newton",
+        })
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.to_string() == s)
+            .ok_or_else(|| Error::usage(format!("algorithm '{s}': expected auto, sgd, sdca or newton")))
+    }
+}

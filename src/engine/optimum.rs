@@ -1,0 +1,208 @@
+//! To the optimum: by the algorithm that was asked for, or that suits the data.
+
+use super::algorithm::Algorithm;
+use super::instruments::Instruments;
+use super::plan::{BlockSize, Options};
+use super::run::{Point, Run, Stop};
+use super::{Event, blocks, descend};
+use crate::error::{Error, Result};
+use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective};
+use crate::params::Update;
+use crate::real::Real;
+use crate::step::{Concurrency, Schedule, Weight};
+use crate::topology::Topology;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How far the blocks of all workers together may go to the optimum of one block, in the direction in which that is
+/// soonest: whole differences from the same parameters do the same work again, beyond 2 they diverge.
+const OVERSHOOT: f64 = 1.3;
+
+/// Epochs of SGD before Newton's method.
+const FIRST_EPOCHS: f64 = 0.25;
+
+/// Runs the algorithm of the options.
+pub(super) fn run<T: Real, O: Objective<T>>(
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    interrupt: Option<&AtomicBool>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Run<T>> {
+    if let Some(gap) = options.target_gap.filter(|gap| !(*gap > 0.0 && gap.is_finite())) {
+        return Err(Error::usage(format!("target gap: found {gap}, expected a number above 0")));
+    }
+    let unproven =
+        "target gap: no bound is proven without an L2 penalty, or with an L1 penalty or an intercept";
+    if options.target_gap.is_some() && objective.visit_linear(Certifiable) == Some(false) {
+        return Err(Error::usage(unproven));
+    }
+    let sgd = match options.algorithm {
+        Algorithm::Auto => options.target_gap.is_none() || objective.visit_linear(Certifiable).is_none(),
+        other => other == Algorithm::Sgd,
+    };
+    if sgd {
+        let options = Options { algorithm: Algorithm::Sgd, ..options.clone() };
+        return descend(&options, instruments, objective, interrupt, observer);
+    }
+    let solve = Solve { options, instruments, interrupt, observer, precision: PhantomData };
+    let none = || Error::usage(format!("algorithm {}: expected a linear model", options.algorithm));
+    objective.visit_linear(solve).ok_or_else(none)?
+}
+
+/// Whether a gap can be certified.
+struct Certifiable;
+
+impl LinearVisitor for Certifiable {
+    type Output = bool;
+
+    fn visit<L: Loss>(self, linear: &Linear<'_, L>) -> bool {
+        linear.certifiable()
+    }
+}
+
+/// Minimises a linear model.
+struct Solve<'a, T> {
+    options: &'a Options,
+    instruments: &'a Instruments,
+    interrupt: Option<&'a AtomicBool>,
+    observer: &'a mut dyn FnMut(Event<'_>),
+    precision: PhantomData<T>,
+}
+
+impl<T: Real> LinearVisitor for Solve<'_, T> {
+    type Output = Result<Run<T>>;
+
+    fn visit<L: Loss>(self, linear: &Linear<'_, L>) -> Result<Run<T>> {
+        let (algorithm, algorithm_origin) = match self.options.algorithm {
+            Algorithm::Auto => Algorithm::choose(linear),
+            given => (given, String::new()),
+        };
+        let options = Options { algorithm, algorithm_origin, ..self.options.clone() };
+        if algorithm == Algorithm::Sdca { self.ascend(options, linear) } else { self.newton(options, linear) }
+    }
+}
+
+impl<T: Real> Solve<'_, T> {
+    fn ascend<L: Loss>(self, options: Options, linear: &Linear<'_, L>) -> Result<Run<T>> {
+        let mut wrong = Vec::new();
+        let mut require = |holds: bool, line: String| {
+            if !holds {
+                wrong.push(format!("algorithm sdca: {line}"));
+            }
+        };
+        let rate = options.rate.or(options.step.as_ref().map(|rule| rule.rate));
+        if let Some(rate) = rate {
+            require(rate == 1.0, format!("found a rate of {rate}, expected 1 or none"));
+        }
+        let constant = |schedule: &Schedule| *schedule == Schedule::Constant;
+        require(options.schedule.as_ref().is_none_or(constant), "found a schedule, expected constant".into());
+        let update = options.update;
+        require(update != Update::Racy, format!("update: found {update}, expected cas or locked"));
+        let dual = Dual::<L, T>::new(linear);
+        require(dual.is_some(), "expected an L2 penalty, no L1 penalty and no intercept".into());
+        let (Some(dual), true) = (dual, wrong.is_empty()) else { return Err(Error::Usage(wrong)) };
+        let options = Options {
+            rate: Some(1.0),
+            schedule: Some(Schedule::Constant),
+            // Weights would separate the parameters from their dual values.
+            weight: Some((Weight::Constant, Concurrency::Workers)),
+            block: Self::dual_block(&options, linear, &dual),
+            ..options
+        };
+        descend(&options, self.instruments, &dual, self.interrupt, self.observer)
+    }
+
+    /// Blocks as long as whole differences allow, where blocks are worth it. One that contracts a direction by e^(−c)
+    /// goes 1 − e^(−c) of the way.
+    fn dual_block<L: Loss>(
+        options: &Options,
+        linear: &Linear<'_, L>,
+        dual: &Dual<'_, '_, L, T>,
+    ) -> BlockSize {
+        if options.block != BlockSize::Auto {
+            return options.block;
+        }
+        let workers = options.workers.unwrap_or_else(|| Topology::detect().cores());
+        let (rows, counts) = (linear.rows(), Objective::<T>::counts(linear));
+        let auto = BlockSize::Auto;
+        let (block, _) = blocks::choose(auto, options.hot, workers, rows.len(), rows.features(), counts);
+        if block == 1 {
+            return BlockSize::Rows(1);
+        }
+        let contraction = -(-OVERSHOOT / workers as f64).ln_1p();
+        BlockSize::Rows(((contraction / dual.contraction()) as usize).clamp(1, block))
+    }
+
+    fn newton<L: Loss>(self, options: Options, linear: &Linear<'_, L>) -> Result<Run<T>> {
+        let (most, gap) = (options.epochs(), options.target_gap);
+        if !(linear.certifiable() && L::CURVED) {
+            return Err(Error::usage(
+                "algorithm newton: expected a loss with a second derivative, an L2 penalty, no L1 penalty and no \
+                 intercept",
+            ));
+        }
+        let first = Options { epochs: Some(most.min(FIRST_EPOCHS)), target_gap: None, ..options };
+        let mut run = descend(&first, self.instruments, linear, self.interrupt, self.observer)?;
+        (run.plan.epochs, run.plan.target_gap) = (most, gap);
+        if run.stop != Stop::Epochs {
+            return Ok(run);
+        }
+        let threads = run.plan.workers.min(run.plan.cores);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| Error::usage(format!("workers: the system starts no threads: {e}")))?;
+        self.refine(&mut run, linear, &pool);
+        Ok(run)
+    }
+
+    /// Newton's method from where a run ended, until there is a reason to stop.
+    fn refine<L: Loss>(self, run: &mut Run<T>, linear: &Linear<'_, L>, pool: &rayon::ThreadPool) {
+        let (mut start, mut seconds) = (Instant::now(), run.last().train_seconds);
+        let Some(mut newton) = pool.install(|| Newton::new(linear, &run.weights)) else { return };
+        let mut minimum = f64::NEG_INFINITY;
+        run.stop = loop {
+            let last = run.last();
+            // Relaxed: a flag that is looked at again soon.
+            if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                break Stop::Interrupt;
+            }
+            if run.plan.time_limit.is_some_and(|limit| last.train_seconds >= limit.as_secs_f64()) {
+                break Stop::TimeLimit;
+            }
+            if last.epoch >= run.plan.epochs {
+                break Stop::Epochs;
+            }
+            let target = run.plan.target_gap.unwrap_or(0.0);
+            let step = pool.install(|| newton.step(target));
+            minimum = minimum.max(step.minimum);
+            seconds += start.elapsed().as_secs_f64();
+            // What follows is evaluation.
+            run.weights = newton.weights().iter().map(|&w| T::from_f64(w)).collect();
+            let objective = linear.value(&run.weights);
+            let gap = Gap { objective, bound: (objective - minimum).max(0.0) }.relative();
+            let point = Point {
+                epoch: last.epoch + f64::from(step.passes),
+                train_seconds: seconds,
+                examples: last.examples + u64::from(step.passes) * linear.rows().len() as u64,
+                objective,
+                gap: Some(gap).filter(|gap| gap.is_finite()),
+            };
+            run.series.push(point);
+            (self.observer)(Event::Epoch(point));
+            start = Instant::now();
+            if !objective.is_finite() {
+                break Stop::Diverged;
+            }
+            if run.plan.target_gap.is_some_and(|target| gap <= target) {
+                break Stop::Gap;
+            }
+            if run.plan.target.is_some_and(|target| objective <= target) {
+                break Stop::Target;
+            }
+            if !step.fell {
+                break Stop::Stalled;
+            }
+        };
+    }
+}

@@ -1,0 +1,114 @@
+//! How far from its minimum an objective is at most, proven by duality.
+//!
+//! With a strength λ > 0 of the L2 penalty, the objective P(w) = mean ℓ(x·w, y) + λ/2·‖w‖² is never below the dual
+//! D(u) = −mean ℓ*(u, y) − λ/2·‖v(u)‖², v(u) = −Σ u·x/(λn), for any u with one entry an example (Fenchel; for
+//! these objectives Shalev-Shwartz & Zhang, JMLR 14, 2013). So P(w) − D(u) bounds P(w) − min P, and
+//!
+//! > P(w) − D(u) = mean [ℓ(z) + ℓ*(u) − uz] + λ/2·‖w − v(u)‖²,  z = x·w,
+//!
+//! a sum of terms none of which is negative, so that nothing cancels.
+
+use super::linear::Linear;
+use super::loss::Loss;
+use crate::kernel::Rows;
+use crate::real::Real;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A certified bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gap {
+    /// The objective f(w).
+    pub objective: f64,
+    /// No less than f(w) − min f.
+    pub bound: f64,
+}
+
+impl Gap {
+    /// No less than (f(w) − min f)/min f; infinite where it is not even known that min f is above 0.
+    pub fn relative(self) -> f64 {
+        let minimum = self.objective - self.bound;
+        if minimum > 0.0 { self.bound / minimum } else { f64::INFINITY }
+    }
+}
+
+/// The rows cut into one part a thread.
+pub(super) fn parts(rows: &Rows) -> Vec<Range<usize>> {
+    let part = rows.len().div_ceil(rayon::current_num_threads()).max(1);
+    (0..rows.len()).step_by(part).map(|from| from..(from + part).min(rows.len())).collect()
+}
+
+/// Σ `of(row).0`·x over the rows, and all `of(row).1` in order. In parallel; O(nonzeros + threads × features).
+pub(super) fn combine<K: Send>(rows: &Rows, of: impl Fn(usize) -> (f64, K) + Sync) -> (Vec<f64>, Vec<K>) {
+    let sum = |part: Range<usize>| {
+        let (mut vector, mut kept) = (vec![0.0; rows.features()], Vec::with_capacity(part.len()));
+        for r in part {
+            let (factor, keep) = of(r);
+            kept.push(keep);
+            for (i, v) in rows.row(r).iter() {
+                vector[i] += factor * f64::from(v);
+            }
+        }
+        (vector, kept)
+    };
+    let sums: Vec<_> = parts(rows).into_par_iter().map(sum).collect();
+    let mut sums = sums.into_iter();
+    let (mut vector, mut kept) = sums.next().unwrap_or_else(|| (vec![0.0; rows.features()], Vec::new()));
+    for (other, mut others) in sums {
+        vector.par_iter_mut().zip(&other).with_min_len(1 << 14).for_each(|(v, o)| *v += o);
+        kept.append(&mut others);
+    }
+    (vector, kept)
+}
+
+fn add<const K: usize>(a: [f64; K], b: [f64; K]) -> [f64; K] {
+    std::array::from_fn(|i| a[i] + b[i])
+}
+
+/// x·w of row `r`, summed in `f64`.
+pub(super) fn score<T: Real>(rows: &Rows, r: usize, weights: &[T]) -> f64 {
+    let of = |(i, v): (usize, f32)| weights[i].to_f64() * f64::from(v);
+    rows.row(r).iter().map(of).sum()
+}
+
+impl<L: Loss> Linear<'_, L> {
+    /// Whether there is a certificate: the penalty is L2 alone, and on all parameters.
+    pub fn certifiable(&self) -> bool {
+        self.l2 > 0.0 && self.l1 == 0.0 && self.bias.is_none()
+    }
+
+    /// The slack ℓ(z) + ℓ*(u) − uz ≥ 0 of row `r`.
+    pub(super) fn slack(&self, r: usize, z: f64, u: f64) -> f64 {
+        let y = f64::from(self.labels[r]);
+        (self.loss.loss(z, y) + self.loss.conjugate(u, y) - u * z).max(0.0)
+    }
+
+    /// [`Linear::gap`] where w is known to be v(u): one pass that only reads.
+    pub(super) fn gap_at_dual<T: Real>(&self, weights: &[T], dual: impl Fn(usize) -> f64 + Sync) -> Gap {
+        let n = self.rows.len() as f64;
+        let of = |r: usize| {
+            let z = T::dot(weights, self.rows.row(r)).to_f64();
+            [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, dual(r))]
+        };
+        let rows = (0..self.rows.len()).into_par_iter().with_min_len(64);
+        let [loss, slack] = rows.map(of).reduce(|| [0.0; 2], add);
+        let squares = weights.par_iter().with_min_len(1 << 14).map(|w| w.to_f64().powi(2));
+        Gap { objective: loss / n + self.l2 / 2.0 * squares.sum::<f64>(), bound: slack / n }
+    }
+
+    /// P(w), and P(w) − D(u) for the dual point that `dual(row, score)` gives, which is to be feasible. One pass over
+    /// the rows, in parallel.
+    pub(super) fn gap<T: Real>(&self, weights: &[T], dual: impl Fn(usize, f64) -> f64 + Sync) -> Gap {
+        let (n, scale) = (self.rows.len() as f64, -1.0 / (self.l2 * self.rows.len() as f64));
+        let (v, sums) = combine(self.rows, |r| {
+            let z = score(self.rows, r, weights);
+            let u = dual(r, z);
+            (scale * u, [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, u)])
+        });
+        let [loss, slack] = sums.into_iter().fold([0.0; 2], add);
+        let squares = |(w, v): (&T, &f64)| [w.to_f64().powi(2), (w.to_f64() - v).powi(2)];
+        let [norm, distance] =
+            weights.par_iter().zip(&v).with_min_len(1 << 14).map(squares).reduce(|| [0.0; 2], add);
+        Gap { objective: loss / n + self.l2 / 2.0 * norm, bound: slack / n + self.l2 / 2.0 * distance }
+    }
+}

@@ -1,0 +1,209 @@
+//! Stochastic dual coordinate ascent on shared parameters.
+//!
+//! Each example has a dual value u, at the optimum ℓ′(x·w), and the parameters are w = −Σ u·x/(λn): the penalty is in
+//! that sum already. A step solves for one example's u and moves w along its row by the difference (Shalev-Shwartz
+//! & Zhang, JMLR 14, 2013); workers do so at once on shared parameters (PASSCoDe: Hsieh, Yu & Dhillon, ICML 2015).
+//! It has no rate, its steps' noise vanishes at the optimum, so that convergence is linear, and the dual values give
+//! the certificate.
+
+use super::certificate::Gap;
+use super::linear::Linear;
+use super::loss::Loss;
+use super::objective::{Curvature, Objective};
+use crate::real::{Cell, Real};
+use crate::weights::{Sink, Weights};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A linear model with an L2 penalty alone, to be trained by dual coordinate ascent.
+///
+/// To be trained from zero parameters, with a rate of 1 in [`Update::Cas`](crate::Update::Cas) or under the lock: an
+/// update that is lost or weakened breaks the relation of parameters and dual values.
+pub struct Dual<'l, 'd, L, T: Real> {
+    linear: &'l Linear<'d, L>,
+    /// ‖x‖²/(λn) of each row.
+    norms: Vec<T>,
+    /// 1/(λn).
+    scale: T,
+    /// One dual value a row, written by the worker that has the row. Relaxed accesses, as to all shared floats.
+    dual: Vec<T::Atomic>,
+    /// Parameters and dual values at the last certificate.
+    before: (Vec<T::Atomic>, Vec<T::Atomic>),
+}
+
+/// How far back towards the previous epoch the averaged point lies. The iterates come from both sides: at the
+/// epochs' ends the gap of the average was 0.5 to 0.7 of the last iterate's on text.
+const AVERAGE: f64 = 0.25;
+
+/// Above this target the parameters count as the combination of the dual values that they are but for rounding, which
+/// adds a relative gap of some 1e-9 in single precision; below it the difference is computed, in a longer pass.
+const EXACT: f64 = 1e-5;
+
+/// The rows that tell whether a certificate is worth its pass: this many, or this share.
+const SAMPLE: (usize, usize) = (1000, 20);
+
+/// Power iterations.
+const POWERS: usize = 10;
+
+impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
+    /// The dual of a linear model; `None` where the penalty is not L2 alone on all parameters. O(nonzeros).
+    pub fn new(linear: &'l Linear<'d, L>) -> Option<Self> {
+        if !linear.certifiable() {
+            return None;
+        }
+        let (rows, n) = (linear.rows, linear.rows.len());
+        let zeros = |len: usize| (0..len).map(|_| T::Atomic::new(T::ZERO)).collect::<Vec<_>>();
+        let strength = linear.l2 * n as f64;
+        let square = |v: &f32| f64::from(*v).powi(2);
+        let norm = |r: usize| T::from_f64(rows.row(r).values().iter().map(square).sum::<f64>() / strength);
+        Some(Self {
+            linear,
+            norms: (0..n).into_par_iter().map(norm).collect(),
+            scale: T::from_f64(1.0 / strength),
+            dual: zeros(n),
+            before: (zeros(rows.features()), zeros(n)),
+        })
+    }
+
+    /// By how much, as an exponent, one step brings the parameters nearer to the optimum in the direction in which
+    /// the rows agree most: the top eigenvalue of the mean Hessian, for a sample of the rows, over what a step is
+    /// shortened by. By power iteration; O(nonzeros of the sample).
+    pub fn contraction(&self) -> f64 {
+        let (rows, kappa) = (self.linear.rows, self.linear.loss.curvature());
+        let sample = SAMPLE.0.min(rows.len()).max(1);
+        let mut direction = vec![1.0; rows.features()];
+        let mut largest = 0.0;
+        for _ in 0..POWERS {
+            let norm = direction.iter().map(|d| d * d).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+            let mut next = vec![0.0; rows.features()];
+            for row in rows.iter().take(sample) {
+                let along: f64 = row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum();
+                row.iter().for_each(|(i, v)| next[i] += along * f64::from(v));
+            }
+            largest = next.iter().map(|d| d * d).sum::<f64>().sqrt() / norm;
+            direction = next;
+        }
+        let shortest = self.norms.iter().fold(f64::INFINITY, |least, q| least.min(q.to_f64()));
+        kappa * largest / sample as f64 * self.scale.to_f64() / (1.0 + kappa * shortest)
+    }
+
+    /// Between the value now (`share` 0) and that of the last certificate (1).
+    fn mixed(now: T, before: T, share: f64) -> T {
+        now + T::from_f64(share) * (before - now)
+    }
+}
+
+/// The rows of a mini-batch and by how much the dual value of each is to change.
+pub struct Ascent<T> {
+    examples: Range<usize>,
+    changes: Vec<T>,
+}
+
+impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
+    type Gradient = Ascent<T>;
+
+    fn parameters(&self) -> usize {
+        self.linear.rows.features()
+    }
+
+    fn examples(&self) -> usize {
+        self.linear.rows.len()
+    }
+
+    fn buffer(&self) -> Ascent<T> {
+        Ascent { examples: 0..0, changes: Vec::new() }
+    }
+
+    #[inline]
+    fn gradient<W: Weights<T> + ?Sized>(&self, examples: Range<usize>, w: &W, out: &mut Ascent<T>) {
+        let Linear { rows, labels, loss, .. } = self.linear;
+        out.changes.clear();
+        let of = |r: usize| {
+            let before = self.dual[r].get();
+            loss.dual_step(w.dot(rows.row(r)), T::from_f32(labels[r]), before, self.norms[r]) - before
+        };
+        out.changes.extend(examples.clone().map(of));
+        out.examples = examples;
+    }
+
+    #[inline]
+    fn descend<S: Sink<T> + ?Sized>(&self, gradient: &Ascent<T>, step: T, weights: &mut S) {
+        // Rows of a mini-batch do not see each other's steps: their average is safe.
+        let batch = gradient.examples.len();
+        let step = if batch == 1 { step } else { step / T::from_f64(batch as f64) };
+        for (r, &change) in gradient.examples.clone().zip(&gradient.changes) {
+            let change = step * change;
+            self.dual[r].set(self.dual[r].get() + change);
+            // Without the shrinking: the penalty is in the dual values.
+            weights.ridge_step(self.linear.rows.row(r), &self.linear.rarity, self.scale * change, T::ZERO);
+        }
+    }
+
+    fn value(&self, weights: &[T]) -> f64 {
+        self.linear.value(weights)
+    }
+
+    fn nonzeros(&self) -> u64 {
+        self.linear.rows.nonzeros() as u64
+    }
+
+    fn counts(&self) -> Option<&[u32]> {
+        Objective::<T>::counts(self.linear)
+    }
+
+    /// Bounds of 0: blocks publish whole differences, whatever the curvature, because the dual values that belong
+    /// to them have changed already.
+    fn curvature(&self) -> Option<Curvature> {
+        let curvature = Objective::<T>::curvature(self.linear)?;
+        Some(Curvature { coordinates: vec![0.0; self.parameters()], ..curvature })
+    }
+
+    fn certify(&self, weights: &mut [T], target: f64) -> Option<Gap> {
+        let (linear, n) = (self.linear, self.examples());
+        let dual = |r: usize, share: f64| {
+            let u = Self::mixed(self.dual[r].get(), self.before.1[r].get(), share).to_f64();
+            linear.loss.feasible(u, f64::from(linear.labels[r]))
+        };
+        let point = |share: f64| -> Vec<T> {
+            let of = |(&w, before): (&T, &T::Atomic)| Self::mixed(w, before.get(), share);
+            weights.par_iter().zip(&self.before.0).with_min_len(1 << 14).map(of).collect()
+        };
+        // The rows lie in random order: the first are a sample.
+        let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
+        let estimate = |share: f64, w: &[T]| {
+            let of = |r: usize| {
+                let z = super::certificate::score(linear.rows, r, w);
+                (linear.slack(r, z, dual(r, share)), linear.loss.loss(z, f64::from(linear.labels[r])))
+            };
+            let add = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
+            let (slack, loss) = (0..sample).into_par_iter().map(of).reduce(|| (0.0, 0.0), add);
+            slack / loss
+        };
+        let averaged = point(AVERAGE);
+        let (last, average) = (estimate(0.0, weights), estimate(AVERAGE, &averaged));
+        let share = if average < last { AVERAGE } else { 0.0 };
+        let keep = || {
+            weights.par_iter().zip(&self.before.0).with_min_len(1 << 14).for_each(|(w, cell)| cell.set(*w));
+            self.dual
+                .par_iter()
+                .zip(&self.before.1)
+                .with_min_len(1 << 14)
+                .for_each(|(u, cell)| cell.set(u.get()));
+        };
+        if last.min(average) > target {
+            keep();
+            return None;
+        }
+        let chosen = if share > 0.0 { &averaged[..] } else { &*weights };
+        let gap = if target < EXACT {
+            linear.gap(chosen, |r, _| dual(r, share))
+        } else {
+            linear.gap_at_dual(chosen, |r| dual(r, share))
+        };
+        keep();
+        if share > 0.0 && gap.relative() <= target {
+            weights.copy_from_slice(&averaged);
+        }
+        Some(gap)
+    }
+}

@@ -1,0 +1,370 @@
+//! Newton's method for linear models, for the last digits and for data on which first-order steps crawl.
+//!
+//! A step s solves (H + λ)·s = −∇f at the present point: by Cholesky where the features are few, else by conjugate
+//! gradients preconditioned with the diagonal. It also proves how far it came. Along s each example's dual value is
+//! continued to first order, u = ℓ′(z) + ℓ″(z)·x·s, and the gap of that dual point ([`Gap`](super::Gap)) is
+//! ‖r‖²/(2λ) + mean slack, r = ∇f + (H + λ)·s the residual of the system, so that a step that is solved well needs no
+//! further pass to be certified. Conjugate gradients do not shorten ‖r‖ from one iteration to the next; the dual point
+//! is therefore taken at the combination of all directions so far whose residual is shortest.
+
+use super::certificate::{combine, parts, score};
+use super::cholesky::Cholesky;
+use super::linear::Linear;
+use super::loss::Loss;
+use crate::real::Real;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// The most features whose system is solved by Cholesky, …
+const DENSE_FEATURES: usize = 512;
+
+/// … and the most pairs of nonzeros, as a multiple of the nonzeros: a pass of conjugate gradients costs about two.
+const DENSE_PAIRS: f64 = 40.0;
+
+/// The most iterations of conjugate gradients for one step.
+const ITERATIONS: usize = 400;
+
+/// The most directions, and the most numbers, that are kept to shorten the residual.
+const KEPT: (usize, usize) = (64, 1 << 23);
+
+/// A linear model and a point of it.
+pub struct Newton<'l, 'd, L> {
+    linear: &'l Linear<'d, L>,
+    weights: Vec<f64>,
+    /// x·w of each row.
+    scores: Vec<f64>,
+    objective: f64,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// The objective now.
+    pub objective: f64,
+    /// A certified bound from below on the minimum.
+    pub minimum: f64,
+    /// Passes over the rows.
+    pub passes: u32,
+    /// Whether the objective fell. Where it did not, it cannot be told from its minimum at this precision.
+    pub fell: bool,
+}
+
+/// A direction and what it does.
+struct Step {
+    direction: Vec<f64>,
+    /// x·direction of each row.
+    scores: Vec<f64>,
+    /// A point nearby whose system has a shorter residual, with that residual.
+    dual: Option<(Vec<f64>, Vec<f64>)>,
+    passes: u32,
+}
+
+/// The objective's model at a point.
+struct Local {
+    gradient: Vec<f64>,
+    /// ℓ′ and ℓ″/n of each row.
+    derivatives: Vec<(f64, f64)>,
+}
+
+fn inner(a: &[f64], b: &[f64]) -> f64 {
+    let sum = |(a, b): (&[f64], &[f64])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    a.par_chunks(1 << 14).zip(b.par_chunks(1 << 14)).map(sum).collect::<Vec<_>>().iter().sum()
+}
+
+/// a += factor·b.
+fn axpy(a: &mut [f64], factor: f64, b: &[f64]) {
+    a.par_iter_mut().zip(b).with_min_len(1 << 14).for_each(|(a, b)| *a += factor * b);
+}
+
+impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
+    /// Newton's method from `weights`; `None` where the penalty is not L2 alone on all parameters, or the loss has
+    /// no second derivative. One pass.
+    pub fn new<T: Real>(linear: &'l Linear<'d, L>, weights: &[T]) -> Option<Self> {
+        if !linear.certifiable() || !L::CURVED {
+            return None;
+        }
+        let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
+        let scores = Self::scores(linear, &weights);
+        let mut newton = Self { linear, weights, scores, objective: 0.0 };
+        newton.objective = newton.value(&newton.weights, |r| newton.scores[r]);
+        Some(newton)
+    }
+
+    /// Whether the system is small enough to be solved by Cholesky.
+    pub fn is_dense(linear: &Linear<'d, L>) -> bool {
+        let rows = linear.rows;
+        let pairs: f64 = rows.iter().map(|row| (row.len() as f64).powi(2) / 2.0).sum();
+        rows.features() <= DENSE_FEATURES && pairs <= DENSE_PAIRS * rows.nonzeros() as f64
+    }
+
+    /// The parameters.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    fn scores(linear: &Linear<'d, L>, weights: &[f64]) -> Vec<f64> {
+        let of = |r: usize| score(linear.rows, r, weights);
+        (0..linear.rows.len()).into_par_iter().with_min_len(256).map(of).collect()
+    }
+
+    /// The sum over all rows, in the same order on any number of threads.
+    fn sum(&self, of: impl Fn(usize) -> f64 + Sync) -> f64 {
+        let n = self.linear.rows.len();
+        let chunk = |from: usize| (from..(from + 4096).min(n)).map(&of).sum::<f64>();
+        (0..n).step_by(4096).collect::<Vec<_>>().into_par_iter().map(chunk).collect::<Vec<_>>().iter().sum()
+    }
+
+    fn value(&self, weights: &[f64], scores: impl Fn(usize) -> f64 + Sync) -> f64 {
+        let Linear { labels, loss, l2, .. } = self.linear;
+        let losses = self.sum(|r| loss.loss(scores(r), f64::from(labels[r])));
+        losses / labels.len() as f64 + l2 / 2.0 * inner(weights, weights)
+    }
+
+    /// One step; ends early where a relative gap of `target` is certified.
+    pub fn step(&mut self, target: f64) -> Progress {
+        let (linear, n) = (self.linear, self.linear.rows.len() as f64);
+        let (mut gradient, derivatives) = combine(linear.rows, |r| {
+            let (z, y) = (self.scores[r], f64::from(linear.labels[r]));
+            let first = linear.loss.derivative(z, y);
+            (first / n, (first, linear.loss.second_derivative(z, y) / n))
+        });
+        axpy(&mut gradient, linear.l2, &self.weights);
+        let local = Local { gradient, derivatives };
+        let step = if Self::is_dense(linear) { self.cholesky(&local) } else { None };
+        let step = step.unwrap_or_else(|| self.conjugate_gradients(&local, target));
+
+        // The longest of 1, 1/2, 1/4, … that descends as Armijo asks.
+        let (before, slope) = (self.objective, inner(&local.gradient, &step.direction));
+        let mut length = 1.0;
+        let fell = loop {
+            let mut weights = self.weights.clone();
+            axpy(&mut weights, length, &step.direction);
+            let objective = self.value(&weights, |r| self.scores[r] + length * step.scores[r]);
+            if objective <= before + 1e-4 * length * slope {
+                let minimum = self.dual(&local, &step);
+                axpy(&mut self.scores, length, &step.scores);
+                (self.weights, self.objective) = (weights, objective);
+                break Some(minimum);
+            }
+            length /= 2.0;
+            if length < 1e-10 {
+                break None;
+            }
+        };
+        let minimum = fell.unwrap_or_else(|| self.dual(&local, &step));
+        Progress { objective: self.objective, minimum, passes: step.passes + 1, fell: fell.is_some() }
+    }
+
+    /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖².
+    fn dual(&self, local: &Local, step: &Step) -> f64 {
+        let (linear, n) = (self.linear, self.linear.rows.len() as f64);
+        let scores;
+        let (direction, mut residual, scores) = match &step.dual {
+            None => (&step.direction, vec![0.0; self.weights.len()], &step.scores),
+            Some((direction, residual)) => {
+                scores = Self::scores(linear, direction);
+                (direction, residual.clone(), &scores)
+            }
+        };
+        let value = |r: usize| {
+            let (first, second) = local.derivatives[r];
+            let u = first + n * second * scores[r];
+            (u, linear.loss.feasible(u, f64::from(linear.labels[r])))
+        };
+        // A dual value that had to be moved into its domain moves the residual along its row.
+        let moved: Vec<usize> = (0..linear.rows.len())
+            .into_par_iter()
+            .with_min_len(256)
+            .filter(|&r| {
+                let (u, feasible) = value(r);
+                u != feasible
+            })
+            .collect();
+        for r in moved {
+            let (u, feasible) = value(r);
+            linear.rows.row(r).iter().for_each(|(i, v)| residual[i] += (feasible - u) / n * f64::from(v));
+        }
+        // r = λ(w + s − v).
+        let of = |((w, s), r): ((&f64, &f64), &f64)| w + s - r / linear.l2;
+        let v: Vec<f64> = self.weights.iter().zip(direction).zip(&residual).map(of).collect();
+        let conjugates = self.sum(|r| linear.loss.conjugate(value(r).1, f64::from(linear.labels[r])));
+        -conjugates / n - linear.l2 / 2.0 * inner(&v, &v)
+    }
+
+    /// The whole system, solved.
+    fn cholesky(&self, local: &Local) -> Option<Step> {
+        let (rows, size) = (self.linear.rows, self.weights.len());
+        let part = |part: Range<usize>| {
+            let mut lower = vec![0.0; size * size];
+            for r in part {
+                let (row, second) = (rows.row(r), local.derivatives[r].1);
+                for (k, (i, v)) in row.iter().enumerate() {
+                    let (line, factor) = (&mut lower[i * size..][..=i], second * f64::from(v));
+                    for (&j, &v) in row.ids()[..=k].iter().zip(row.values()) {
+                        line[j as usize] += factor * f64::from(v);
+                    }
+                }
+            }
+            lower
+        };
+        let sum = |mut a: Vec<f64>, b: Vec<f64>| {
+            axpy(&mut a, 1.0, &b);
+            a
+        };
+        let mut lower = parts(rows).into_par_iter().map(part).reduce_with(sum)?;
+        (0..size).for_each(|i| lower[i * size + i] += self.linear.l2);
+        let matrix = lower.clone();
+        let direction =
+            Cholesky::new(lower, size)?.solve(&local.gradient.iter().map(|g| -g).collect::<Vec<_>>());
+        let mut residual = local.gradient.clone();
+        for i in 0..size {
+            for j in 0..i {
+                residual[i] += matrix[i * size + j] * direction[j];
+                residual[j] += matrix[i * size + j] * direction[i];
+            }
+            residual[i] += matrix[i * size + i] * direction[i];
+        }
+        let scores = Self::scores(self.linear, &direction);
+        // Gathering the matrix costs as much as these passes, by its additions.
+        let passes = rows.iter().map(|row| row.len() as f64 / 2.0).sum::<f64>() / rows.len() as f64;
+        Some(Step { dual: Some((direction.clone(), residual)), direction, scores, passes: 1 + passes as u32 })
+    }
+
+    /// The system solved as well as pays.
+    fn conjugate_gradients(&self, local: &Local, target: f64) -> Step {
+        let (linear, features) = (self.linear, self.weights.len());
+        let (l2, bound) = (linear.l2, target * self.objective);
+        let diagonal = self.diagonal(local);
+        let precondition = |r: &[f64]| -> Vec<f64> { r.iter().zip(&diagonal).map(|(r, d)| r / d).collect() };
+        // As in the textbook, with the residual r = −∇f − H·s of opposite sign.
+        let mut residual: Vec<f64> = local.gradient.iter().map(|g| -g).collect();
+        let mut direction = precondition(&residual);
+        let mut norm = inner(&residual, &direction);
+        let first = norm;
+        let mut step = vec![0.0; features];
+        let mut scores = vec![0.0; linear.rows.len()];
+        let mut short = Short::new(residual.clone());
+        let mut passes = 1;
+        // What the rows' curvature changes along the step, as part of the gap; not yet known.
+        let mut slack = None;
+        for _ in 0..ITERATIONS {
+            if norm <= 0.0 {
+                break;
+            }
+            let (mut product, along) = combine(linear.rows, |r| {
+                let along = score(linear.rows, r, &direction);
+                (local.derivatives[r].1 * along, along)
+            });
+            passes += 1;
+            axpy(&mut product, l2, &direction);
+            let length = norm / inner(&direction, &product);
+            axpy(&mut step, length, &direction);
+            axpy(&mut residual, -length, &product);
+            axpy(&mut scores, length, &along);
+            short.reduce(product, direction.clone(), &residual, &step);
+            let next = precondition(&residual);
+            let now = inner(&residual, &next);
+            let shortest = short.squared() / (2.0 * l2);
+            if slack.is_none() && (now < 0.01 * first || shortest < bound) {
+                slack = Some(self.slack(local, &scores));
+            }
+            if let Some(slack) = slack {
+                // A small slack leaves the certificate to the residual; a large one asks for another step.
+                let enough = if slack < 0.5 * bound { shortest + slack < bound } else { now < slack };
+                if enough {
+                    break;
+                }
+            }
+            direction
+                .par_iter_mut()
+                .zip(&next)
+                .with_min_len(1 << 14)
+                .for_each(|(d, n)| *d = n + now / norm * *d);
+            norm = now;
+        }
+        let (point, residual) = short.end();
+        Step { direction: step, scores, dual: Some((point, residual)), passes: passes + 1 }
+    }
+
+    /// The mean slack of the dual values continued along a step.
+    fn slack(&self, local: &Local, scores: &[f64]) -> f64 {
+        let (linear, n) = (self.linear, self.linear.rows.len() as f64);
+        let of = |r: usize| {
+            let (first, second) = local.derivatives[r];
+            let u = linear.loss.feasible(first + n * second * scores[r], f64::from(linear.labels[r]));
+            linear.slack(r, self.scores[r] + scores[r], u)
+        };
+        self.sum(of) / n
+    }
+
+    /// The diagonal of H + λ.
+    fn diagonal(&self, local: &Local) -> Vec<f64> {
+        let (rows, size) = (self.linear.rows, self.weights.len());
+        let part = |part: Range<usize>| {
+            let mut diagonal = vec![0.0; size];
+            for r in part {
+                let second = local.derivatives[r].1;
+                rows.row(r).iter().for_each(|(i, v)| diagonal[i] += second * f64::from(v).powi(2));
+            }
+            diagonal
+        };
+        let sum = |mut a: Vec<f64>, b: Vec<f64>| {
+            axpy(&mut a, 1.0, &b);
+            a
+        };
+        let mut diagonal =
+            parts(rows).into_par_iter().map(part).reduce_with(sum).unwrap_or_else(|| vec![0.0; size]);
+        diagonal.iter_mut().for_each(|d| *d += self.linear.l2);
+        diagonal
+    }
+}
+
+/// The combination of the directions so far whose residual is shortest, by Gram and Schmidt.
+struct Short {
+    /// Pairs of H·t, of length 1 and orthogonal to the others, and t.
+    basis: Vec<(Vec<f64>, Vec<f64>)>,
+    residual: Vec<f64>,
+    point: Vec<f64>,
+}
+
+impl Short {
+    fn new(residual: Vec<f64>) -> Self {
+        let point = vec![0.0; residual.len()];
+        Self { basis: Vec::new(), residual, point }
+    }
+
+    /// ‖r‖².
+    fn squared(&self) -> f64 {
+        inner(&self.residual, &self.residual)
+    }
+
+    /// Takes a direction t with its product H·t into account, and the step there with its residual.
+    fn reduce(&mut self, mut product: Vec<f64>, mut direction: Vec<f64>, residual: &[f64], step: &[f64]) {
+        if self.basis.len() >= KEPT.0.min(KEPT.1 / product.len().max(1)).max(1) {
+            self.basis.clear();
+        }
+        for (other, its) in &self.basis {
+            let share = inner(other, &product);
+            axpy(&mut product, -share, other);
+            axpy(&mut direction, -share, its);
+        }
+        let length = inner(&product, &product).sqrt();
+        if length > 0.0 {
+            product.iter_mut().for_each(|p| *p /= length);
+            direction.iter_mut().for_each(|d| *d /= length);
+            let share = inner(&product, &self.residual);
+            axpy(&mut self.residual, -share, &product);
+            axpy(&mut self.point, share, &direction);
+            self.basis.push((product, direction));
+        }
+        if inner(residual, residual) < self.squared() {
+            (self.residual, self.point) = (residual.to_vec(), step.to_vec());
+        }
+    }
+
+    /// The point, and ∇f + H·s there.
+    fn end(mut self) -> (Vec<f64>, Vec<f64>) {
+        self.residual.iter_mut().for_each(|r| *r = -*r);
+        (self.point, self.residual)
+    }
+}
