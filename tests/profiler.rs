@@ -1,6 +1,7 @@
 //! What the engine measures while it trains.
 
-use asyncsgd::delay::{Trace, Tracer};
+use asyncsgd::delay::{Profile, Recorder, Timeline, Timing, Trace, Tracer};
+use asyncsgd::record::Profiling;
 use asyncsgd::{BlockSize, Dataset, Event, Injection, Loader, Logistic, Run, Slow, Stall, Trainer, Update};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -222,4 +223,41 @@ fn what_racy_mode_loses_is_counted() {
         assert!(both.lost > 0 && both.lost < both.additions / 2, "{both:?}");
     }
     assert_eq!(lost(2, Update::Cas, 1), None);
+}
+
+/// Ten minutes of as many workers as a page promises to hold, each with delays of all sizes in every interval.
+#[test]
+fn a_long_run_makes_a_small_record() {
+    for (workers, ticks) in [(8, 6000), (64, 700)] {
+        let mut recorders: Vec<_> = (0..workers).map(|_| Recorder::new()).collect();
+        let mut timeline = Timeline::new(workers);
+        let snapshots = |recorders: &[Recorder]| -> Vec<_> {
+            recorders.iter().map(|recorder| recorder.reader().snapshot()).collect()
+        };
+        for tick in 1..=ticks {
+            for (worker, recorder) in recorders.iter_mut().enumerate() {
+                let delay = 1 << ((tick * 7 + worker as u64 * 3) % 24);
+                recorder.record(delay + delay / 3, 1.0 / 3.0);
+            }
+            let now = Duration::from_millis(600_000 / ticks * tick);
+            if timeline.is_due(now) {
+                let all = snapshots(&recorders);
+                timeline.cut(now, all.clone(), all);
+            }
+        }
+        let delays = snapshots(&recorders);
+        let timing = |delays: &Profile| Timing {
+            every: 64,
+            sample_cost: 100.0,
+            ticket_delay: delays.clone(),
+            writers: delays.clone(),
+            staleness: delays.clone(),
+            compute: delays.clone(),
+            write: delays.clone(),
+        };
+        let timings: Vec<Timing> = delays.iter().map(timing).collect();
+        let json = serde_json::to_vec(&Profiling::new(&delays, &timings, &timeline)).unwrap();
+        // Beside it a page has the objectives of 2,000 epochs, and 0.1 MB of its own.
+        assert!(json.len() < 2_500_000, "{workers} workers: {} bytes", json.len());
+    }
 }

@@ -122,6 +122,9 @@ Delay τ: other updates begun, and not known to be complete, when the parameters
 read. Per update a worker that was held back for a second shows as one long delay;
 weighted by time it counts for as long as its gradient was in flight.
 
+After a run with --update racy comes one of at most a second in which every addition
+is 1: what the parameters then lack was lost.
+
 Examples:
   asyncsgd profile --slow 0:50
   asyncsgd profile --stall 1:1s:500ms

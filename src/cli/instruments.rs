@@ -39,7 +39,7 @@ pub struct TroubleArgs {
     /// and --time-limit the run lasts twice as long as the last stall's end
     #[arg(long, value_name = "W:AT:FOR", value_parser = value::parsed(stall))]
     stall: Vec<Given<(usize, Duration, Duration)>>,
-    /// All gradients take longer, by LAW times what they compute: exp:1, pareto:1.5, … (asyncsgd simulate --help)
+    /// Every gradient takes longer, by LAW times its computing time: exp:1, pareto:1.5, … (asyncsgd simulate --help)
     #[arg(long, value_name = "LAW", value_parser = value::parsed(law))]
     jitter: Option<Given<Option<Law>>>,
     /// Epochs from one evaluation of the objective, for which all workers wait, to the next [default: 1, or all
