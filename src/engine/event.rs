@@ -30,7 +30,7 @@ impl Progress<'_> {
         self.readers.delays()
     }
 
-    /// What was sampled of each worker so far; empty without [`Trainer::profile`].
+    /// What was sampled of each worker so far; empty without [`Trainer::profile`](super::Trainer::profile).
     pub fn timings(&self) -> Vec<Timing> {
         self.readers.timings()
     }
