@@ -37,7 +37,7 @@ Algorithms for --algorithm:
   sdca              stochastic dual coordinate ascent on the same shared parameters:
                     no rate, linear convergence; soonest where rows are short,
                     ‖x‖² small against l2·rows, such as text
-  newton            a quarter of an epoch of sgd, then Newton's method
+  newton            an epoch of sgd, then Newton's method
 --target-gap G stops when duality proves that the objective is at most 1 + G times
 its minimum: it needs an L2 penalty, no L1 penalty and no intercept.
 

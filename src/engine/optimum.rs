@@ -20,7 +20,7 @@ use std::time::Instant;
 const OVERSHOOT: f64 = 1.3;
 
 /// Epochs of SGD before Newton's method.
-const FIRST_EPOCHS: f64 = 0.25;
+const FIRST_EPOCHS: f64 = 1.0;
 
 /// Runs the algorithm of the options.
 pub(super) fn run<T: Real, O: Objective<T>>(
