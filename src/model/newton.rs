@@ -54,8 +54,8 @@ struct Step {
     direction: Vec<f64>,
     /// x·direction of each row.
     scores: Vec<f64>,
-    /// A point nearby whose system has a shorter residual, with that residual.
-    dual: Option<(Vec<f64>, Vec<f64>)>,
+    /// A direction nearby whose system has a shorter residual.
+    dual: Vec<f64>,
     passes: u32,
 }
 
@@ -155,40 +155,17 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         Progress { objective: self.objective, minimum, passes: step.passes + 1, fell: fell.is_some() }
     }
 
-    /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖².
+    /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖², v = −Σ u·x/(λn) summed
+    /// anew, so that rounding in the solution of the system cannot make it too large. One pass.
     fn dual(&self, local: &Local, step: &Step) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len() as f64);
-        let scores;
-        let (direction, mut residual, scores) = match &step.dual {
-            None => (&step.direction, vec![0.0; self.weights.len()], &step.scores),
-            Some((direction, residual)) => {
-                scores = Self::scores(linear, direction);
-                (direction, residual.clone(), &scores)
-            }
-        };
-        let value = |r: usize| {
+        let (sum, conjugates) = combine(linear.rows, |r| {
             let (first, second) = local.derivatives[r];
-            let u = first + n * second * scores[r];
-            (u, linear.loss.feasible(u, f64::from(linear.labels[r])))
-        };
-        // A dual value that had to be moved into its domain moves the residual along its row.
-        let moved: Vec<usize> = (0..linear.rows.len())
-            .into_par_iter()
-            .with_min_len(256)
-            .filter(|&r| {
-                let (u, feasible) = value(r);
-                u != feasible
-            })
-            .collect();
-        for r in moved {
-            let (u, feasible) = value(r);
-            linear.rows.row(r).iter().for_each(|(i, v)| residual[i] += (feasible - u) / n * f64::from(v));
-        }
-        // r = λ(w + s − v).
-        let of = |((w, s), r): ((&f64, &f64), &f64)| w + s - r / linear.l2;
-        let v: Vec<f64> = self.weights.iter().zip(direction).zip(&residual).map(of).collect();
-        let conjugates = self.sum(|r| linear.loss.conjugate(value(r).1, f64::from(linear.labels[r])));
-        -conjugates / n - linear.l2 / 2.0 * inner(&v, &v)
+            let y = f64::from(linear.labels[r]);
+            let u = linear.loss.feasible(first + n * second * score(linear.rows, r, &step.dual), y);
+            (u, linear.loss.conjugate(u, y))
+        });
+        -conjugates.iter().sum::<f64>() / n - inner(&sum, &sum) / (2.0 * linear.l2 * n * n)
     }
 
     /// The whole system, solved.
@@ -213,21 +190,12 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         };
         let mut lower = parts(rows).into_par_iter().map(part).reduce_with(sum)?;
         (0..size).for_each(|i| lower[i * size + i] += self.linear.l2);
-        let matrix = lower.clone();
         let direction =
             Cholesky::new(lower, size)?.solve(&local.gradient.iter().map(|g| -g).collect::<Vec<_>>());
-        let mut residual = local.gradient.clone();
-        for i in 0..size {
-            for j in 0..i {
-                residual[i] += matrix[i * size + j] * direction[j];
-                residual[j] += matrix[i * size + j] * direction[i];
-            }
-            residual[i] += matrix[i * size + i] * direction[i];
-        }
         let scores = Self::scores(self.linear, &direction);
         // Gathering the matrix costs as much as these passes, by its additions.
         let passes = rows.iter().map(|row| row.len() as f64 / 2.0).sum::<f64>() / rows.len() as f64;
-        Some(Step { dual: Some((direction.clone(), residual)), direction, scores, passes: 1 + passes as u32 })
+        Some(Step { dual: direction.clone(), direction, scores, passes: 1 + passes as u32 })
     }
 
     /// The system solved as well as pays.
@@ -282,8 +250,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
                 .for_each(|(d, n)| *d = n + now / norm * *d);
             norm = now;
         }
-        let (point, residual) = short.end();
-        Step { direction: step, scores, dual: Some((point, residual)), passes: passes + 1 }
+        Step { direction: step, scores, dual: short.point, passes: passes + 1 }
     }
 
     /// The mean slack of the dual values continued along a step.
@@ -343,13 +310,15 @@ impl Short {
         if self.basis.len() >= KEPT.0.min(KEPT.1 / product.len().max(1)).max(1) {
             self.basis.clear();
         }
+        let whole = inner(&product, &product).sqrt();
         for (other, its) in &self.basis {
             let share = inner(other, &product);
             axpy(&mut product, -share, other);
             axpy(&mut direction, -share, its);
         }
         let length = inner(&product, &product).sqrt();
-        if length > 0.0 {
+        // What is nearly a combination of the others is mostly rounding.
+        if length > 1e-5 * whole {
             product.iter_mut().for_each(|p| *p /= length);
             direction.iter_mut().for_each(|d| *d /= length);
             let share = inner(&product, &self.residual);
@@ -360,11 +329,5 @@ impl Short {
         if inner(residual, residual) < self.squared() {
             (self.residual, self.point) = (residual.to_vec(), step.to_vec());
         }
-    }
-
-    /// The point, and ∇f + H·s there.
-    fn end(mut self) -> (Vec<f64>, Vec<f64>) {
-        self.residual.iter_mut().for_each(|r| *r = -*r);
-        (self.point, self.residual)
     }
 }

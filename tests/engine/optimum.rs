@@ -46,9 +46,14 @@ fn certified_gaps_are_reached_and_true() {
 #[test]
 fn wide_data_have_one_optimum() {
     let data = classes(900, 600, 3);
-    let reached = [Algorithm::Sdca, Algorithm::Newton]
-        .map(|algorithm| train::<f64>(&data, algorithm, 2, 0.01, 1e-7).last().objective);
-    assert!((reached[0] / reached[1] - 1.0).abs() < 1e-7, "{reached:?}");
+    let ends = [Algorithm::Sdca, Algorithm::Newton]
+        .map(|algorithm| train::<f64>(&data, algorithm, 2, 0.01, 1e-7).last());
+    let objectives = ends.map(|end| end.objective);
+    assert!((objectives[0] / objectives[1] - 1.0).abs() < 1e-7, "{objectives:?}");
+    // What one has proven, the other does not fall below.
+    for (end, other) in ends.iter().zip(objectives.iter().rev()) {
+        assert!(end.objective / (1.0 + end.gap.unwrap()) <= other * (1.0 + 1e-12), "{ends:?}");
+    }
 }
 
 /// A stochastic gradient is not enough for the last digits, but its certificate is a bound as well.
