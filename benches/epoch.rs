@@ -1,6 +1,7 @@
 //! One epoch of logistic regression on RCV1-shaped rows, against the same loop on plain floats.
 
-use asyncsgd::{BlockSize, Dataset, Logistic, Model, Objective, Synthetic, Trainer, Update, step};
+use asyncsgd::delay::Recorder;
+use asyncsgd::{BlockSize, Clock, Dataset, Logistic, Model, Objective, Synthetic, Trainer, Update, step};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
@@ -40,6 +41,32 @@ fn epoch(c: &mut Criterion) {
             for i in 0..data.len() {
                 objective.gradient(i..i + 1, &w[..], &mut gradient);
                 objective.descend(&gradient, RATE, black_box(&mut w[..]));
+            }
+        });
+    });
+
+    // What measuring costs a row: the delay's recorder, and the clock that two workers would share.
+    let (mut recorder, clock) = (Recorder::new(), Clock::new());
+    let mut w = vec![0f32; data.features()];
+    group.bench_function("objective on a slice, recorded", |b| {
+        b.iter(|| {
+            for i in 0..data.len() {
+                objective.gradient(i..i + 1, &w[..], &mut gradient);
+                objective.descend(&gradient, RATE, black_box(&mut w[..]));
+                recorder.record(black_box(1), 1.0);
+            }
+        });
+    });
+    let mut w = vec![0f32; data.features()];
+    group.bench_function("objective on a slice, clocked and recorded", |b| {
+        b.iter(|| {
+            let mut ticket = clock.begin();
+            for i in 0..data.len() {
+                objective.gradient(i..i + 1, &w[..], &mut gradient);
+                let commit = clock.commit(ticket);
+                objective.descend(&gradient, RATE, black_box(&mut w[..]));
+                recorder.record(commit.delay, 1.0);
+                ticket = clock.finish(commit);
             }
         });
     });

@@ -79,8 +79,6 @@ const WORDS: [(&str, &[&str]); 12] = [
 
 /// Lines of a source file.
 const LONGEST: usize = 400;
-/// Files that may be a little longer until they are cut, and how long.
-const LONGER: [(&str, usize); 1] = [("src/hogwild.rs", 430)];
 
 /// A source file under `root`.
 struct Source {
@@ -332,10 +330,8 @@ fn files_are_short() {
     for root in ["src", "tests", "benches", "tools"] {
         for source in sources(root) {
             let (name, lines) = (format!("{root}/{}", source.name), source.lines.len());
-            let longer = LONGER.iter().find(|(longer, _)| *longer == name);
-            let limit = longer.map_or(LONGEST, |&(_, limit)| limit);
-            if lines > limit {
-                wrong.push(format!("{name}: {lines} lines, expected at most {limit}"));
+            if lines > LONGEST {
+                wrong.push(format!("{name}: {lines} lines, expected at most {LONGEST}"));
             }
         }
     }

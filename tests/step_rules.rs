@@ -160,9 +160,10 @@ fn tail() {
         let stepper = if iteration % 2 == 0 { &mut mine } else { &mut other };
         assert_eq!(stepper.weight(&Moment { iteration, ..late(delay) }), 1.0);
     }
-    // F(0) = 0.5, F(1) = 0.8, F(2) = F(6) = 0.9, F(7) = 1; weight 1 + (1 − 2F).
+    // Half of the equal ones: F(0) = 0.25, F(1) = 0.65, F(2) = 0.85, F(6) = 0.9, F(7) = 0.95, F(90) = 1; weight
+    // 1 + (1 − 2F).
     for stepper in [&mut mine, &mut other] {
-        for (delay, expected) in [(0, 1.0), (1, 0.4), (2, 0.2), (6, 0.2), (7, 0.0), (90, 0.0)] {
+        for (delay, expected) in [(0, 1.5), (1, 0.7), (2, 0.3), (6, 0.2), (7, 0.1), (90, 0.0)] {
             close(stepper.weight(&Moment { iteration: 30, ..late(delay) }), expected, "tail");
         }
     }

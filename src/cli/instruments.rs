@@ -28,6 +28,13 @@ pub struct WatchArgs {
     trace: Option<PathBuf>,
 }
 
+impl WatchArgs {
+    /// The single files that are written.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.report, &self.trace].into_iter().flatten().map(PathBuf::as_path)
+    }
+}
+
 /// How to trouble the workers.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Trouble on purpose")]

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The exit code of a program that was interrupted.
 pub const EXIT: u8 = 130;
 
+/// Set by Ctrl-C.
+pub type Interrupt = Arc<AtomicBool>;
+
 /// From now on the first Ctrl-C (or termination signal) sets the flag that is returned. Until now it ends
-/// the program, as there is nothing to keep.
-pub fn flag() -> Arc<AtomicBool> {
+/// the program, as there is nothing to keep. To be called once: the first handler stays.
+pub fn flag() -> Interrupt {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     let handler = move || {

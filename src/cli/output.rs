@@ -31,6 +31,23 @@ impl Output {
         output::check(path).map(|()| this)
     }
 
+    /// Makes sure that no two of `paths` are the same file, however they are spelled: the second would take the place
+    /// of the first.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where two are.
+    pub fn distinct(paths: &[&Path]) -> Result<()> {
+        for (at, path) in paths.iter().enumerate() {
+            let Some(this) = place(path) else { continue };
+            if *path != Path::new("-") && paths[..at].iter().any(|other| place(other).as_ref() == Some(&this))
+            {
+                let line = format!("{}: found as two outputs, expected a file for each", path.display());
+                return Err(Error::usage(line));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what `fill` writes, compressed as the file's extension says: `.gz`, `.bz2`, `.xz`, `.zst`.
     ///
     /// # Errors
@@ -48,6 +65,14 @@ impl Output {
     pub fn is_stdout(&self) -> bool {
         self.0 == Path::new("-")
     }
+}
+
+/// Where a path leads, links followed; the file itself need not be there yet.
+fn place(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    path.canonicalize()
+        .or_else(|_| Ok::<_, io::Error>(parent.canonicalize()?.join(path.file_name().unwrap_or_default())))
+        .ok()
 }
 
 /// Writes what `fill` writes to `file`, compressed as the extension of `path` says.
@@ -113,6 +138,26 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert_eq!(Output::check(&file, &[&file]).unwrap_err().exit_code(), 2);
         assert_eq!(Output::check(folder.path(), &[&file]).unwrap_err().exit_code(), 1);
+    }
+
+    #[test]
+    fn two_outputs_are_two_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let again = folder.path().join(".").join("file");
+        let other = folder.path().join("other");
+        for there in [false, true] {
+            if there {
+                fs::write(&file, "").unwrap();
+            }
+            assert_eq!(Output::distinct(&[&file, &other, &again]).unwrap_err().exit_code(), 2);
+            Output::distinct(&[&file, &other, Path::new("-"), Path::new("-")]).unwrap();
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&file, &other).unwrap();
+            assert!(Output::distinct(&[&file, &other]).is_err());
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::gather::Context;
 use super::instruments::{Instruments, TroubleArgs, WatchArgs};
+use super::interrupt::{self, Interrupt};
 use super::live::Live;
 use super::load::Source;
 use super::options::{DataArgs, DelayRule, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs};
 use super::output::Output;
 use super::progress::Bar;
 use super::value::Check;
-use super::{interrupt, print, profile};
+use super::{print, profile};
 use asyncsgd::record::{Outcome, Record};
 use asyncsgd::report::{self, Style};
 use asyncsgd::{
@@ -76,6 +77,8 @@ struct Loaded {
     train: Dataset,
     test: Option<Dataset>,
     seconds: f64,
+    /// What Ctrl-C sets from now on, in the first run or a later one.
+    interrupt: Interrupt,
 }
 
 /// What came of a run.
@@ -97,9 +100,12 @@ impl Plan {
         let open = args.stop.epochs.is_none() && args.stop.time_limit.is_none();
         let training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
         let WriteArgs { save, json, quiet } = args.write;
-        check.require(save.is_none() || save != json, "--save and --json: found the same file, expected two");
         if let Some(save) = &save {
-            check.result(ModelFormat::of(save))?;
+            let text = check.result(ModelFormat::of(save))? == Some(ModelFormat::Liblinear);
+            check.require(
+                !(text && source.zero_based),
+                "--save: LIBLINEAR's text cannot say that indices start from 0, expected a .safetensors file",
+            );
         }
         let live = trouble.is_some();
         let mut instruments = Instruments::check(&mut check, &args.watch, trouble);
@@ -119,6 +125,8 @@ impl Plan {
         // The file system is asked when the options make sense.
         let inputs = source.inputs();
         save.as_deref().map(|save| Output::check(save, &inputs)).transpose()?;
+        let outputs = [&save, &json].into_iter().flatten().map(PathBuf::as_path).chain(args.watch.files());
+        Output::distinct(&outputs.collect::<Vec<_>>())?;
         let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
         let quiet = quiet || json.as_ref().is_some_and(Output::is_stdout);
         instruments.outputs(args.watch, &inputs)?;
@@ -131,7 +139,8 @@ impl Plan {
         let bar = Bar::new(self.quiet);
         bar.say("loading");
         let (train, test) = self.source.load(self.training.loss, self.training.seed)?;
-        let loaded = Loaded { train, test, seconds: start.elapsed().as_secs_f64() };
+        let loaded =
+            Loaded { train, test, seconds: start.elapsed().as_secs_f64(), interrupt: interrupt::flag() };
         let mut plan = self.clone();
         plan.instruments.settle(&mut plan.training, plan.open, loaded.train.len());
         if plan.rules.is_empty() {
@@ -148,18 +157,24 @@ impl Plan {
             super::say(format_args!("warning: {warning}"));
         }
         let diverged = run.stop == Stop::Diverged;
-        if let (Some(path), false) = (&self.save, diverged) {
-            self.save(path, &loaded.train, &run, &record)?;
-        }
-        if let Some(json) = &self.json {
-            json.write(|out| report::write_json(out, &record))?;
-        }
-        self.instruments.write(&run, &record)?;
+        // All is tried: one full disk is not to cost the rest of what was learnt.
+        let saved = match &self.save {
+            Some(path) if !diverged => self.save(path, &loaded.train, &run, &record),
+            _ => Ok(()),
+        };
+        let json =
+            self.json.as_ref().map_or(Ok(()), |json| json.write(|out| report::write_json(out, &record)));
+        let shown = self.instruments.write(&run, &record);
         if !self.quiet {
             print(|out, colour| {
                 report::write_text(out, &record, Style { colour })?;
                 if self.live { profile::write_profile(out, &run) } else { Ok(()) }
             })?;
+        }
+        let mut failed = [saved, json, shown].into_iter().filter_map(Result::err);
+        if let Some(first) = failed.next() {
+            failed.for_each(|error| super::say(format_args!("error: {error}")));
+            return Err(first);
         }
         if diverged {
             let lost = if self.save.is_some() { "; nothing was saved" } else { "" };
@@ -180,7 +195,7 @@ impl Plan {
             model = model.with_l2(l2);
         }
         let (trainer, tracing) = self.instruments.put_on(options.trainer(model).precision::<T>())?;
-        let flag = interrupt::flag();
+        let flag = Arc::clone(&loaded.interrupt);
         let mut quit = false;
         let run = if self.live {
             bar.clear();

@@ -144,6 +144,12 @@ impl Options {
         if let Err(Error::Usage(lines)) = rule.stepper(workers.max(1)) {
             wrong.extend(lines);
         }
+        // A block's local steps take the schedule's rate, which these rules replace.
+        let block = if rule.weight.sets_step() { BlockSize::Rows(1) } else { self.block };
+        if block != self.block && self.block != BlockSize::Auto {
+            let line = format!("block {}: expected 1, as {} sets each step itself", self.block, rule.weight);
+            wrong.push(line);
+        }
         let pins = match topology.plan(&self.pin, workers) {
             Ok(pins) => pins,
             Err(Error::Usage(lines)) => {
@@ -156,7 +162,7 @@ impl Options {
             return Err(Error::Usage(wrong));
         }
         let counts = objective.counts();
-        let (block, hot) = blocks::choose(self.block, self.hot, workers, examples, parameters, counts);
+        let (block, hot) = blocks::choose(block, self.hot, workers, examples, parameters, counts);
         let chunk = if block > 1 { block } else { direct_chunk(workers, examples, self.batch) };
         let mut warnings = Vec::new();
         if workers > topology.cores() {

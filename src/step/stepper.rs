@@ -137,7 +137,7 @@ impl Stepper {
             Weight::Tail { amplitude } => self
                 .tail
                 .as_mut()
-                .and_then(|tail| tail.share_up_to(moment.iteration, moment.delay))
+                .and_then(|tail| tail.share(moment.iteration, moment.delay))
                 .map_or(1.0, |share| 1.0 + amplitude * (1.0 - 2.0 * share)),
             Weight::Budget1 { budget, share } => over(share * (budget - moment.spent).max(0.0), rate),
             Weight::Budget2 { budget } => {

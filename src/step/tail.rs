@@ -21,14 +21,18 @@ impl Distribution {
         Distribution { first: 10 * n as u64, slots: Arc::new(slots), sorted: Vec::with_capacity(5 * n) }
     }
 
-    /// F(`delay`), the share of collected delays that are at most `delay`; `None` while collecting, when
-    /// it takes note of the delay.
-    pub(super) fn share_up_to(&mut self, iteration: u64, delay: u64) -> Option<f64> {
+    /// F(`delay`), the share of collected delays that are below `delay` and half of those equal to it; `None` while
+    /// collecting, when it takes note of the delay.
+    ///
+    /// Delays are small integers, so ties are the rule: with all of them counted the mean of F would not be 1/2,
+    /// and where all delays are the same no gradient would count.
+    pub(super) fn share(&mut self, iteration: u64, delay: u64) -> Option<f64> {
         if self.sorted.is_empty() && !self.collect(iteration, delay) {
             return None;
         }
-        let up_to = self.sorted.partition_point(|&d| d <= delay);
-        Some(up_to as f64 / self.sorted.len() as f64)
+        let (below, up_to) =
+            (self.sorted.partition_point(|&d| d < delay), self.sorted.partition_point(|&d| d <= delay));
+        Some((below + up_to) as f64 / (2 * self.sorted.len()) as f64)
     }
 
     /// Takes note of the delay if its iteration is one of those collected; true when all is sorted.

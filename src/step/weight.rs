@@ -74,7 +74,7 @@ pub enum Weight {
     /// 1/(1 + τ) at τ = (C + 1)/2 and forgets faster beyond.
     Fleet,
     /// `tail:A`: 1 + A·(1 − 2·F(τ)), F the empirical distribution of the delays of the iterations 10·n to
-    /// 15·n; 1 before. TAIL-τ of ASAP.SGD, Bäckström, Papatriantafilou, Tsigas 2022.
+    /// 15·n, equal delays counted by half, so that the mean weight is 1; 1 before. TAIL-τ of ASAP.SGD, Bäckström, Papatriantafilou, Tsigas 2022.
     Tail {
         /// A in (0, 1].
         amplitude: f64,

@@ -87,3 +87,18 @@ fn what_is_out_of_range_is_said_all_at_once() {
     assert!(Trainer::new(Logistic::l2(0.1)).pin(Pin::List(vec![99_999])).run(&data).is_err());
     assert!(Trainer::new(Points { x: vec![], y: vec![] }).minimize().is_err());
 }
+
+/// Rules that set the step themselves have no rate for a block's local steps.
+#[test]
+fn rules_that_set_the_step_run_directly() {
+    let data = classes(4000, 10, 5);
+    for rule in [step::adadelay(3.0, 0.1), step::budget1(0.1, 0.5), step::budget2(0.07)] {
+        let text = rule.weight.to_string();
+        let trainer = || Trainer::new(Logistic::l2(0.01)).workers(2).step(rule.clone()).epochs(5);
+        let run = trainer().run(&data).unwrap();
+        assert_eq!((run.plan.block, run.plan.hot), (1, 0), "{text}");
+        assert!(run.last().objective < run.series[0].objective, "{text}: {:?}", run.last());
+        let refused = trainer().block(BlockSize::Rows(64)).run(&data);
+        assert!(matches!(refused, Err(Error::Usage(lines)) if lines.len() == 1 && lines[0].contains(&text)));
+    }
+}

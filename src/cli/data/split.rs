@@ -39,8 +39,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<u8> {
     let mut check = Check::default();
     let (fraction, seed) = (check.take(args.fraction), check.take(args.seed));
-    check.require(args.train != args.test, "TRAIN and TEST: found the same file, expected two");
     check.finish()?;
+    Output::distinct(&[&args.train, &args.test])?;
     let train = Output::check(&args.train, &[&args.input])?;
     let test = Output::check(&args.test, &[&args.input])?;
     let data = Loader::new(&args.input).zero_based(args.zero_based).load()?;
