@@ -8,10 +8,11 @@ use crate::kernel::{Constants, Row};
 use crate::model::{Curvature, Objective};
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, Weight};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::weights::{Sink, Weights};
 use std::cell::Cell;
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Examples that may add to one parameter: an `f32` counts them exactly.
