@@ -27,7 +27,9 @@ for one that is learnt from the delays:
   ringmaster:R      1 below τ = R (16 or 4n), else ignored and not counted
   fleet             exp(-βτ), 1/(1 + τ) at τ = (C + 1)/2
   tail:A            1 + A(1 - 2F(τ)), F the distribution of the delays
-These set the step themselves, without --rate and --schedule:
+In blocks delay-adaptive acts coordinate by coordinate, and the others scale a whole
+difference that is weighted for C workers: even constant keeps less than 1 there.
+These set the step themselves, without --rate, --schedule and blocks:
   budget1:G[,A]     A·max(0, G - S), S the steps taken since the read
   budget2:G         G/(τ + 1) while the steps since the read leave so much of G
   adadelay:L,C      1/(L + C·√(t + τ))

@@ -185,10 +185,9 @@ impl Loader {
                 features: numbering.ids.len() - usize::from(numbering.intercept),
                 reason: ", as in the training data",
             },
-            None => Limit {
-                features: self.features.max(FEATURES),
-                reason: " (unless more features are asked for)",
-            },
+            None => {
+                Limit { features: self.features.max(FEATURES), reason: " (Loader::features allows more)" }
+            }
         };
 
         let like = self.like.as_ref().filter(|numbering| numbering.intercept);
