@@ -13,8 +13,8 @@ use super::{print, profile};
 use asyncsgd::record::{Outcome, Record};
 use asyncsgd::report::{self, Style};
 use asyncsgd::{
-    Dataset, HingeLoss, HuberLoss, LinearModel, LogisticLoss, Loss, LossKind, Metrics, ModelFormat,
-    Precision, Real, Result, Run, SavedModel, SquaredHingeLoss, SquaredLoss, Stop, scores,
+    Dataset, LinearModel, LogisticLoss, Loss, LossKind, Metrics, ModelFormat, Precision, Real, Result, Run,
+    SavedModel, Stop, scores,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -291,10 +291,8 @@ impl Plan {
     pub fn run(&self) -> Result<u8> {
         match self.training.loss {
             LossKind::Logistic => self.with_loss(LogisticLoss),
-            LossKind::Hinge => self.with_loss(HingeLoss),
-            LossKind::SquaredHinge => self.with_loss(SquaredHingeLoss),
-            LossKind::Squared => self.with_loss(SquaredLoss),
-            LossKind::Huber => self.with_loss(HuberLoss::default()),
+            // The others share an instance of the engine.
+            other => self.with_loss(other),
         }
     }
 

@@ -32,10 +32,10 @@ impl Algorithm {
         let curvature = Objective::<f64>::curvature(linear);
         let smoothness = curvature.map_or(f64::INFINITY, |c| c.example_mean - linear.l2());
         let ratio = smoothness / (linear.l2() * linear.rows().len() as f64);
-        if L::CURVED && Newton::is_dense(linear) {
+        if linear.loss().is_curved() && Newton::is_dense(linear) {
             (Self::Newton, format!("{} features: the system is solved directly", linear.rows().features()))
-        } else if !L::CURVED {
-            (Self::Sdca, format!("{} loss has no second derivative", L::KIND))
+        } else if !linear.loss().is_curved() {
+            (Self::Sdca, format!("{} loss has no second derivative", linear.loss()))
         } else if ratio <= SHORT {
             (Self::Sdca, format!("L/(l2·rows) = {ratio:.3}: rows are short"))
         } else {

@@ -4,7 +4,7 @@ use super::algorithm::Algorithm;
 use super::instruments::Instruments;
 use super::plan::{BlockSize, Options};
 use super::run::{Point, Run, Stop};
-use super::{Event, blocks, descend};
+use super::{Event, blocks, descend, execute};
 use crate::error::{Error, Result};
 use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective};
 use crate::params::Update;
@@ -111,7 +111,8 @@ impl<T: Real> Solve<'_, T> {
             block: Self::dual_block(&options, linear, &dual),
             ..options
         };
-        descend(&options, self.instruments, &dual, self.interrupt, self.observer)
+        // Nothing is lost without racy mode, so nothing is counted.
+        execute(&options, self.instruments, &dual, self.interrupt, self.observer)
     }
 
     /// Blocks as long as whole differences allow, where blocks are worth it. One that contracts a direction by e^(−c)
@@ -137,7 +138,7 @@ impl<T: Real> Solve<'_, T> {
 
     fn newton<L: Loss>(self, options: Options, linear: &Linear<'_, L>) -> Result<Run<T>> {
         let (most, gap) = (options.epochs(), options.target_gap);
-        if !(linear.certifiable() && L::CURVED) {
+        if !(linear.certifiable() && linear.loss().is_curved()) {
             return Err(Error::usage(
                 "algorithm newton: expected a loss with a second derivative, an L2 penalty, no L1 penalty and no \
                  intercept",

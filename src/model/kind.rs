@@ -1,5 +1,7 @@
 //! The losses by name.
 
+use super::loss::{HingeLoss, HuberLoss, LogisticLoss, Loss, SquaredHingeLoss, SquaredLoss};
+use crate::real::Real;
 use std::fmt;
 use std::str::FromStr;
 
@@ -27,6 +29,75 @@ impl LossKind {
     /// Whether labels are two classes.
     pub fn is_classification(self) -> bool {
         matches!(self, Self::Logistic | Self::Hinge | Self::SquaredHinge)
+    }
+
+    /// Whether the loss has a second derivative that says something.
+    pub fn is_curved(self) -> bool {
+        self != Self::Hinge
+    }
+}
+
+/// `$call` with `$loss` the loss of that kind: one predicted branch.
+macro_rules! by_kind {
+    ($kind:ident, $loss:ident => $call:expr) => {
+        match $kind {
+            LossKind::Logistic => {
+                let $loss = LogisticLoss;
+                $call
+            }
+            LossKind::Hinge => {
+                let $loss = HingeLoss;
+                $call
+            }
+            LossKind::SquaredHinge => {
+                let $loss = SquaredHingeLoss;
+                $call
+            }
+            LossKind::Squared => {
+                let $loss = SquaredLoss;
+                $call
+            }
+            LossKind::Huber => {
+                let $loss = HuberLoss::default();
+                $call
+            }
+        }
+    };
+}
+
+/// A loss that is known only at run time. It costs a branch a row, and spares an instance of the engine for each
+/// loss.
+impl Loss for LossKind {
+    fn kind(self) -> LossKind {
+        self
+    }
+    #[inline]
+    fn loss(self, z: f64, y: f64) -> f64 {
+        by_kind!(self, loss => loss.loss(z, y))
+    }
+    #[inline]
+    fn derivative(self, z: f64, y: f64) -> f64 {
+        by_kind!(self, loss => loss.derivative(z, y))
+    }
+    #[inline]
+    fn derivative_f32(self, z: f32, y: f32) -> f32 {
+        by_kind!(self, loss => loss.derivative_f32(z, y))
+    }
+    fn curvature(self) -> f64 {
+        by_kind!(self, loss => loss.curvature())
+    }
+    fn second_derivative(self, z: f64, y: f64) -> f64 {
+        by_kind!(self, loss => loss.second_derivative(z, y))
+    }
+    fn conjugate(self, u: f64, y: f64) -> f64 {
+        by_kind!(self, loss => loss.conjugate(u, y))
+    }
+    fn feasible(self, u: f64, y: f64) -> f64 {
+        by_kind!(self, loss => loss.feasible(u, y))
+    }
+    #[inline]
+    fn dual_step<T: Real>(self, z: T, y: T, before: T, q: T) -> T {
+        by_kind!(self, loss => loss.dual_step(z, y, before, q))
     }
 }
 

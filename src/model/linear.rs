@@ -1,6 +1,7 @@
 //! Linear models on sparse rows: mean loss + l2/2·‖w‖² + l1·‖w‖₁.
 
 use super::certificate::Gap;
+use super::kind::LossKind;
 use super::loss::Loss;
 use super::objective::{Curvature, LinearVisitor, Objective};
 use crate::kernel::{Constants, Rows};
@@ -52,6 +53,11 @@ impl<'d, L: Loss> Linear<'d, L> {
     /// The rows that the model is trained on.
     pub fn rows(&self) -> &'d Rows {
         self.rows
+    }
+
+    /// The loss by name.
+    pub fn loss(&self) -> LossKind {
+        self.loss.kind()
     }
 
     /// The strength of the L2 penalty.
@@ -232,7 +238,12 @@ mod tests {
             up[i] += 1e-6;
             down[i] -= 1e-6;
             let numeric = (model.value(&up) - model.value(&down)) / 2e-6;
-            assert!((numeric - mean[i]).abs() < 1e-5, "{} w[{i}]: {numeric} vs {}", L::KIND, mean[i]);
+            assert!(
+                (numeric - mean[i]).abs() < 1e-5,
+                "{} w[{i}]: {numeric} vs {}",
+                model.loss.kind(),
+                mean[i]
+            );
         }
     }
 

@@ -5,12 +5,8 @@ use crate::real::Real;
 
 /// A loss ℓ(z, y) of score z and label y, with its derivative and a bound on its second derivative in z.
 pub trait Loss: Copy + Send + Sync + 'static {
-    /// Whether labels are two classes, −1 and +1; otherwise they are numbers.
-    const CLASSES: bool;
-    /// Whether the loss has a second derivative that says something.
-    const CURVED: bool = true;
     /// The loss as the command line calls it.
-    const KIND: LossKind;
+    fn kind(self) -> LossKind;
     /// ℓ(z, y).
     fn loss(self, z: f64, y: f64) -> f64;
     /// dℓ/dz. Where the loss has a kink, a subgradient.
@@ -90,8 +86,9 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
 }
 
 impl Loss for LogisticLoss {
-    const CLASSES: bool = true;
-    const KIND: LossKind = LossKind::Logistic;
+    fn kind(self) -> LossKind {
+        LossKind::Logistic
+    }
     #[inline]
     fn loss(self, z: f64, y: f64) -> f64 {
         let m = -y * z;
@@ -131,9 +128,9 @@ impl Loss for LogisticLoss {
 }
 
 impl Loss for HingeLoss {
-    const CLASSES: bool = true;
-    const CURVED: bool = false;
-    const KIND: LossKind = LossKind::Hinge;
+    fn kind(self) -> LossKind {
+        LossKind::Hinge
+    }
     #[inline]
     fn loss(self, z: f64, y: f64) -> f64 {
         (1.0 - y * z).max(0.0)
@@ -166,8 +163,9 @@ impl Loss for HingeLoss {
 }
 
 impl Loss for SquaredHingeLoss {
-    const CLASSES: bool = true;
-    const KIND: LossKind = LossKind::SquaredHinge;
+    fn kind(self) -> LossKind {
+        LossKind::SquaredHinge
+    }
     #[inline]
     fn loss(self, z: f64, y: f64) -> f64 {
         (1.0 - y * z).max(0.0).powi(2)
@@ -201,8 +199,9 @@ impl Loss for SquaredHingeLoss {
 }
 
 impl Loss for SquaredLoss {
-    const CLASSES: bool = false;
-    const KIND: LossKind = LossKind::Squared;
+    fn kind(self) -> LossKind {
+        LossKind::Squared
+    }
     #[inline]
     fn loss(self, z: f64, y: f64) -> f64 {
         (z - y).powi(2) / 2.0
@@ -234,8 +233,9 @@ impl Loss for SquaredLoss {
 }
 
 impl Loss for HuberLoss {
-    const CLASSES: bool = false;
-    const KIND: LossKind = LossKind::Huber;
+    fn kind(self) -> LossKind {
+        LossKind::Huber
+    }
     #[inline]
     fn loss(self, z: f64, y: f64) -> f64 {
         let r = (z - y).abs();
@@ -274,22 +274,26 @@ mod tests {
     use super::*;
 
     fn check<L: Loss>(loss: L) {
-        let labels: &[f64] = if L::CLASSES { &[-1.0, 1.0] } else { &[-2.5, 0.0, 0.3] };
+        let labels: &[f64] = if loss.kind().is_classification() { &[-1.0, 1.0] } else { &[-2.5, 0.0, 0.3] };
         for &y in labels {
             for i in -4001..4001 {
                 let z = f64::from(i) * 1e-3 + 1.7e-4; // never on a kink
                 let h = 1e-6;
                 let numeric = (loss.loss(z + h, y) - loss.loss(z - h, y)) / (2.0 * h);
                 let exact = loss.derivative(z, y);
-                assert!((numeric - exact).abs() < 1e-6, "{}: z {z}, y {y}: {numeric} vs {exact}", L::KIND);
+                assert!(
+                    (numeric - exact).abs() < 1e-6,
+                    "{}: z {z}, y {y}: {numeric} vs {exact}",
+                    loss.kind()
+                );
                 let single = f64::from(loss.derivative_f32(z as f32, y as f32));
-                assert!((single - exact).abs() < 2e-6, "{}: z {z}, y {y}: {single} vs {exact}", L::KIND);
+                assert!((single - exact).abs() < 2e-6, "{}: z {z}, y {y}: {single} vs {exact}", loss.kind());
                 let second = (loss.derivative(z + h, y) - loss.derivative(z - h, y)) / (2.0 * h);
-                assert!(second <= loss.curvature() * (1.0 + 1e-6), "{}: {second}", L::KIND);
+                assert!(second <= loss.curvature() * (1.0 + 1e-6), "{}: {second}", loss.kind());
             }
             for z in [-1e30, -1e4, 1e4, 1e30] {
                 assert!(!loss.loss(z, y).is_nan() && !loss.derivative(z, y).is_nan());
-                assert!(!loss.derivative_f32(z as f32, y as f32).is_nan(), "{} at {z}", L::KIND);
+                assert!(!loss.derivative_f32(z as f32, y as f32).is_nan(), "{} at {z}", loss.kind());
             }
         }
     }
@@ -297,20 +301,20 @@ mod tests {
     /// Fenchel: ℓ(z) + ℓ*(u) ≥ uz for every feasible u, with equality at u = ℓ′(z); and the dual step solves its
     /// equation, the logistic one after a few repetitions.
     fn check_dual<L: Loss>(loss: L) {
-        let labels: &[f64] = if L::CLASSES { &[-1.0, 1.0] } else { &[-2.5, 0.0, 0.3] };
+        let labels: &[f64] = if loss.kind().is_classification() { &[-1.0, 1.0] } else { &[-2.5, 0.0, 0.3] };
         for &y in labels {
             for i in -40..40 {
                 let z = f64::from(i) * 0.1 + 0.017; // never on a kink
                 let slack = |u: f64| loss.loss(z, y) + loss.conjugate(u, y) - u * z;
                 let at = loss.derivative(z, y);
-                assert!(slack(at).abs() < 1e-12, "{}: z {z}, y {y}: {}", L::KIND, slack(at));
+                assert!(slack(at).abs() < 1e-12, "{}: z {z}, y {y}: {}", loss.kind(), slack(at));
                 let h = 1e-6;
                 let numeric = (loss.derivative(z + h, y) - loss.derivative(z - h, y)) / (2.0 * h);
-                assert!((numeric - loss.second_derivative(z, y)).abs() < 1e-6, "{}: {numeric}", L::KIND);
+                assert!((numeric - loss.second_derivative(z, y)).abs() < 1e-6, "{}: {numeric}", loss.kind());
                 for j in -30..30 {
                     let before = loss.feasible(f64::from(j) * 0.1, y);
                     assert_eq!(loss.feasible(before, y), before);
-                    assert!(slack(before) >= -1e-12, "{}: z {z}, y {y}, u {before}", L::KIND);
+                    assert!(slack(before) >= -1e-12, "{}: z {z}, y {y}, u {before}", loss.kind());
                     let q = 1.3;
                     let (mut u, mut score) = (before, z);
                     for _ in 0..40 {
@@ -318,7 +322,7 @@ mod tests {
                         score = z - q * (u - before);
                     }
                     let slack = loss.loss(score, y) + loss.conjugate(u, y) - u * score;
-                    assert!(slack.abs() < 1e-9, "{}: z {z}, y {y}, {before} to {u}: {slack}", L::KIND);
+                    assert!(slack.abs() < 1e-9, "{}: z {z}, y {y}, {before} to {u}: {slack}", loss.kind());
                 }
             }
         }
@@ -331,6 +335,7 @@ mod tests {
         check_dual(SquaredHingeLoss);
         check_dual(SquaredLoss);
         check_dual(HuberLoss { delta: 0.7 });
+        LossKind::ALL.into_iter().for_each(check_dual);
     }
 
     #[test]
@@ -340,6 +345,7 @@ mod tests {
         check(SquaredHingeLoss);
         check(SquaredLoss);
         check(HuberLoss { delta: 0.7 });
+        LossKind::ALL.into_iter().for_each(check);
     }
 
     #[test]

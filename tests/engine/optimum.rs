@@ -2,8 +2,8 @@
 
 use super::problem::{Points, classes, optimum};
 use asyncsgd::{
-    Algorithm, BlockSize, Dataset, Error, Hinge, LinearModel, Logistic, Loss, Real, Run, Squared, Stop,
-    Trainer, Update,
+    Algorithm, BlockSize, Dataset, Error, Hinge, LinearModel, Logistic, Loss, LossKind, Real, Run, Squared,
+    Stop, Trainer, Update,
 };
 
 fn train<T: Real>(data: &Dataset, algorithm: Algorithm, workers: usize, l2: f64, gap: f64) -> Run<T> {
@@ -78,9 +78,9 @@ fn agree<L: Loss>(loss: L, data: &Dataset) {
     };
     let runs = [Algorithm::Sdca, Algorithm::Auto].map(train);
     let objectives = runs.each_ref().map(|run| run.last().objective);
-    assert_eq!(runs.each_ref().map(|run| run.stop), [Stop::Gap; 2], "{} {objectives:?}", L::KIND);
-    assert!((objectives[0] / objectives[1] - 1.0).abs() < 1e-5, "{} {objectives:?}", L::KIND);
-    let chosen = if L::CURVED { Algorithm::Newton } else { Algorithm::Sdca };
+    assert_eq!(runs.each_ref().map(|run| run.stop), [Stop::Gap; 2], "{} {objectives:?}", loss.kind());
+    assert!((objectives[0] / objectives[1] - 1.0).abs() < 1e-5, "{} {objectives:?}", loss.kind());
+    let chosen = if loss.kind().is_curved() { Algorithm::Newton } else { Algorithm::Sdca };
     assert_eq!(runs[1].plan.algorithm, chosen);
     assert!(!runs[1].plan.algorithm_origin.is_empty() && runs[0].plan.algorithm_origin.is_empty());
 }
@@ -89,9 +89,9 @@ fn agree<L: Loss>(loss: L, data: &Dataset) {
 fn every_loss_reaches_its_optimum() {
     let data = classes(800, 20, 4);
     agree(asyncsgd::LogisticLoss, &data);
-    agree(asyncsgd::HingeLoss, &data);
-    agree(asyncsgd::SquaredHingeLoss, &data);
-    agree(asyncsgd::SquaredLoss, &data);
+    [LossKind::Hinge, LossKind::SquaredHinge, LossKind::Squared]
+        .into_iter()
+        .for_each(|kind| agree(kind, &data));
     agree(asyncsgd::HuberLoss { delta: 0.3 }, &data);
 }
 

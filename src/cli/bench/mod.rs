@@ -15,10 +15,7 @@ use super::{help, interrupt, print};
 use args::{BenchArgs, OutputArgs, RunArgs};
 use asyncsgd::record::Bench;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{
-    BlockSize, Error, HingeLoss, HuberLoss, LogisticLoss, Loss, LossKind, Precision, Real, Result,
-    SquaredHingeLoss, SquaredLoss, Update,
-};
+use asyncsgd::{BlockSize, Error, LogisticLoss, Loss, LossKind, Precision, Real, Result, Update};
 use baseline::Baseline;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -128,10 +125,8 @@ impl Plan {
     fn run(&self) -> Result<u8> {
         match self.cases[0].loss {
             LossKind::Logistic => self.with_loss(LogisticLoss),
-            LossKind::Hinge => self.with_loss(HingeLoss),
-            LossKind::SquaredHinge => self.with_loss(SquaredHingeLoss),
-            LossKind::Squared => self.with_loss(SquaredLoss),
-            LossKind::Huber => self.with_loss(HuberLoss::default()),
+            // The others share an instance of the engine.
+            other => self.with_loss(other),
         }
     }
 
