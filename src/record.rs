@@ -6,10 +6,12 @@
 mod bench;
 mod profile;
 mod roofline;
+mod simulation;
 
 pub use bench::{Bench, Case, Change, Conditions, Settings, Spread, TimedRun};
 pub use profile::{Distribution, Intervals, Lost, Percentiles, Profiling, Timing};
 pub use roofline::{Dense, Exchange, Pass, Predicted, Roofline, Traffic};
+pub use simulation::{Moment, Simulated, Tuned};
 
 use serde::Serialize;
 
@@ -46,7 +48,11 @@ pub struct Record {
     /// What the profiler tells, where it was on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profiling>,
-    /// Why it ended: `epochs`, `target`, `gap`, `stalled`, `time-limit`, `interrupt` or `diverged`.
+    /// What only a simulation tells, where the run was one. Its seconds are virtual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulated>,
+    /// Why it ended: `epochs`, `target`, `gap`, `stalled`, `time-limit`, `interrupt` or `diverged`; of a simulation also
+    /// `limit`.
     pub stop: String,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,

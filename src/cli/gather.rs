@@ -54,6 +54,7 @@ impl Context<'_> {
             },
             delay,
             profile: self.profile.clone(),
+            simulation: None,
             stop: run.stop.to_string(),
             warnings: run.plan.warnings.clone(),
         }
@@ -128,7 +129,7 @@ impl Context<'_> {
 }
 
 /// A word as a shell reads it back.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

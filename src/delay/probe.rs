@@ -56,7 +56,8 @@ impl Probe {
     ) {
         if let (Some(sampler), Some(start), Some(computed)) = (&mut self.sampler, start, self.computed.take())
         {
-            sampler.record(count, start, computed, iteration, delay);
+            let weight = self.hold.is_none().then_some(weight);
+            sampler.record(count, start, computed, iteration, delay, weight);
         }
         self.trace(iteration, delay, weight);
     }

@@ -9,7 +9,10 @@
 //!   taking of the own number. It leaves out the updates that were being written during the read, which the
 //!   delay τ of [`Clock`](crate::Clock) counts;
 //! - **writers met**: those, τ less the ticket-to-ticket delay. Their mean is (n − 1)·w/c for n workers that
-//!   write for w of every c seconds, so it measures the time spent writing.
+//!   write for w of every c seconds, so it measures the time spent writing;
+//! - **weights by cost**: the delays and weights of the updates that were quick to compute, and of the slow ones.
+//!   Where compute time depends on the example, a rule that looks at delays weighs examples by their cost, and
+//!   what is learnt is biased ([`Timing::cost_bias`]).
 //!
 //! Reading the time costs tens of nanoseconds and the second counter a cache miss, as much as a small update
 //! takes. So only every k-th iteration is sampled, at random distances of mean k (a fixed distance could keep
@@ -24,6 +27,10 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 /// The samples' share of the time that k aims at. Half of what is promised: [`sample_cost`] is measured on
 /// warm caches.
 const SHARE: f64 = 0.005;
+
+/// A class of updates with fewer samples, or a smaller share of them, says nothing of the weights.
+const LEAST_SAMPLES: u64 = 1000;
+const LEAST_SHARE: f64 = 0.05;
 
 /// Iterations from which a worker learns how long its updates take; they are not recorded.
 const TRIAL: usize = 33;
@@ -48,6 +55,11 @@ pub struct Timing {
     pub compute: Profile,
     /// Write time, in ns.
     pub write: Profile,
+    /// Delays and weights of the updates that were quick to compute, by the measure of their worker; those of
+    /// workers that are held back on purpose are left out.
+    pub quick: Profile,
+    /// Of those that were slow to compute.
+    pub slow: Profile,
 }
 
 impl Timing {
@@ -63,6 +75,16 @@ impl Timing {
         if between > 0.0 { self.sample_cost / between } else { 0.0 }
     }
 
+    /// By what share the mean weight of the updates that were slow to compute differs from that of all: negative
+    /// where the rule weighs them less. `None` where too few were slow, or quick, to tell.
+    pub fn cost_bias(&self) -> Option<f64> {
+        let mut all = self.quick.clone();
+        all.merge(&self.slow);
+        let least = (LEAST_SHARE * all.count() as f64).max(LEAST_SAMPLES as f64);
+        let tells = self.quick.count().min(self.slow.count()) as f64 >= least;
+        tells.then(|| self.slow.kept_mass() / all.kept_mass() - 1.0)
+    }
+
     /// Adds the other's samples.
     pub fn merge(&mut self, other: &Timing) {
         self.every = self.every.max(other.every);
@@ -72,6 +94,8 @@ impl Timing {
         self.staleness.merge(&other.staleness);
         self.compute.merge(&other.compute);
         self.write.merge(&other.write);
+        self.quick.merge(&other.quick);
+        self.slow.merge(&other.slow);
     }
 }
 
@@ -99,6 +123,11 @@ pub(crate) struct Sampler {
     next: u64,
     random: u64,
     trial: Vec<u64>,
+    quick: Recorder,
+    slow: Recorder,
+    /// Compute times of the trial, and from it the time that parts quick updates from slow ones.
+    costs: Vec<u64>,
+    middle: u64,
 }
 
 /// Reads a [`Sampler`] from any thread.
@@ -111,6 +140,8 @@ pub(crate) struct TimingReader {
     staleness: Reader,
     compute: Reader,
     write: Reader,
+    quick: Reader,
+    slow: Reader,
 }
 
 impl Sampler {
@@ -128,6 +159,10 @@ impl Sampler {
             next: 0,
             random: (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             trial: Vec::with_capacity(TRIAL),
+            quick: Recorder::new(),
+            slow: Recorder::new(),
+            costs: Vec::with_capacity(TRIAL),
+            middle: 0,
         }
     }
 
@@ -140,6 +175,8 @@ impl Sampler {
             staleness: self.staleness.reader(),
             compute: self.compute.reader(),
             write: self.write.reader(),
+            quick: self.quick.reader(),
+            slow: self.slow.reader(),
         }
     }
 
@@ -150,14 +187,28 @@ impl Sampler {
     }
 
     /// Records a sampled iteration, the worker's own number `count`, whose delay was `delay`, whose number
-    /// was taken at `computed`, and whose write has just ended.
+    /// was taken at `computed`, and whose write has just ended; `weight` is the rule's, without if the worker is
+    /// held back on purpose.
     #[cold]
-    pub(crate) fn record(&mut self, count: u64, start: Start, computed: Instant, iteration: u64, delay: u64) {
+    pub(crate) fn record(
+        &mut self,
+        count: u64,
+        start: Start,
+        computed: Instant,
+        iteration: u64,
+        delay: u64,
+        weight: Option<f64>,
+    ) {
         let end = Instant::now();
-        let staleness = nanoseconds(end - start.at);
+        let (staleness, compute) = (nanoseconds(end - start.at), nanoseconds(computed - start.at));
         if self.trial.len() < TRIAL {
             self.trial.push(staleness);
+            self.costs.push(compute);
             if self.trial.len() == TRIAL {
+                self.costs.sort_unstable();
+                // Between a low and a high one, so that two kinds of examples are parted.
+                let product = self.costs[TRIAL / 10] as f64 * self.costs[TRIAL - 1 - TRIAL / 10] as f64;
+                self.middle = product.sqrt() as u64;
                 self.trial.sort_unstable();
                 let every = every(self.cost, self.trial[TRIAL / 2]);
                 // Relaxed: only the number is shared.
@@ -169,8 +220,12 @@ impl Sampler {
         self.ticket_delay.record(ticket_delay, 1.0);
         self.writers.record(delay.saturating_sub(ticket_delay), 1.0);
         self.staleness.record(staleness, 1.0);
-        self.compute.record(nanoseconds(computed - start.at), 1.0);
+        self.compute.record(compute, 1.0);
         self.write.record(nanoseconds(end - computed), 1.0);
+        if let Some(weight) = weight {
+            let class = if compute > self.middle { &mut self.slow } else { &mut self.quick };
+            class.record(delay, weight);
+        }
         // xorshift64: the distance to the next is uniform on 1 … 2k − 1, k on average.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -191,13 +246,13 @@ fn every(cost: f64, update: u64) -> u64 {
     (least.min(LARGEST_EVERY as f64).ceil() as u64).max(1).next_power_of_two()
 }
 
-/// What a sample costs, in ns: three readings of the time and five records. Takes some 20 µs.
+/// What a sample costs, in ns: three readings of the time and six records. Takes some 20 µs.
 pub(crate) fn sample_cost() -> f64 {
     const ROUNDS: u32 = 100;
     let mut recorder = Recorder::new();
     let mut round = || {
         let (start, computed, end) = (Instant::now(), Instant::now(), Instant::now());
-        for _ in 0..5 {
+        for _ in 0..6 {
             recorder.record(nanoseconds((end - start) + (end - computed)), 1.0);
         }
     };
@@ -221,6 +276,8 @@ impl TimingReader {
             staleness: self.staleness.snapshot(),
             compute: self.compute.snapshot(),
             write: self.write.snapshot(),
+            quick: self.quick.snapshot(),
+            slow: self.slow.snapshot(),
         }
     }
 
@@ -244,6 +301,21 @@ mod tests {
     }
 
     #[test]
+    fn slow_updates_of_less_weight_show() {
+        let mut timing = Timing::default();
+        assert_eq!(timing.cost_bias(), None);
+        let (mut quick, mut slow) = (Recorder::new(), Recorder::new());
+        (0..3000).for_each(|_| quick.record(1, 1.0));
+        (0..LEAST_SAMPLES).for_each(|_| slow.record(9, 0.2));
+        (timing.quick, timing.slow) = (quick.reader().snapshot(), slow.reader().snapshot());
+        // The mean weight is (3000 + 200)/4000.
+        assert!((timing.cost_bias().unwrap() + 0.75).abs() < 1e-12);
+        (0..17_000).for_each(|_| quick.record(1, 1.0));
+        timing.quick = quick.reader().snapshot();
+        assert_eq!(timing.cost_bias(), None, "too few are slow");
+    }
+
+    #[test]
     fn every_kth_iteration_is_sampled_on_average() {
         let shared = Arc::new(AtomicU64::new(0));
         let mut sampler = Sampler::new(3, Arc::clone(&shared), 100.0);
@@ -251,7 +323,7 @@ mod tests {
         for i in 0..200_000 {
             if sampler.wants(i) {
                 shared.store(64, Ordering::Relaxed);
-                sampler.record(i, start, start.at, 12, 9);
+                sampler.record(i, start, start.at, 12, 9, Some(1.0));
             }
         }
         let timing = sampler.reader().snapshot();

@@ -43,6 +43,22 @@ impl Instruments {
     }
 }
 
+/// By how much slow updates may weigh less than all, on average, before the user is told.
+const BIAS: f64 = 0.05;
+
+/// That the step rule weighs updates by the time that they take, if it does (theory of delay-adaptive steps where
+/// compute time depends on the example: they converge elsewhere).
+pub(super) fn bias(timing: Option<Timing>, plan: &Plan) -> Option<String> {
+    // Blocks of many examples all take their time.
+    let bias = timing.filter(|_| plan.block == 1)?.cost_bias().filter(|bias| bias.abs() > BIAS)?;
+    Some(format!(
+        "updates that are slow to compute weigh {:.0} % {} than all do: if it is their examples that make them \
+         slow, what is learnt is biased; --step constant is not, nor are equal batches",
+        100.0 * bias.abs(),
+        if bias < 0.0 { "less" } else { "more" }
+    ))
+}
+
 /// The recorders of all workers, as the monitor reads them.
 pub(super) struct Readers {
     pub delays: Vec<Reader>,

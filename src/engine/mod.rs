@@ -353,7 +353,7 @@ fn execute<T: Real, O: Objective<T>>(
         let (delays, failed_attempts) = (worker.delays().snapshot(), worker.failed_attempts());
         reports.push(WorkerReport { delays, failed_attempts, timing: timings.next(), core });
     }
-    Ok(Run {
+    let mut run = Run {
         weights: hogwild.params().snapshot(),
         plan,
         series,
@@ -363,7 +363,9 @@ fn execute<T: Real, O: Objective<T>>(
         timeline: readers.timeline,
         lost: None,
         nonzeros_per_epoch: objective.nonzeros(),
-    })
+    };
+    run.plan.warnings.extend(instruments::bias(run.timing(), &run.plan));
+    Ok(run)
 }
 
 /// Counts a worker out, also when it panics.

@@ -1,6 +1,7 @@
 //! One self-contained page: charts with zoom and values on hover, tables, the plan and the machine.
 
 use crate::record::Record;
+use serde::Serialize;
 use std::io::{self, Write};
 
 const PAGE: &str = include_str!("assets/page.html");
@@ -16,15 +17,30 @@ const POINTS: usize = 2000;
 pub fn write_html(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     let mut record = record.clone();
     thin(&mut record.series);
+    write_page(out, "a run and its delays", &record, include_str!("assets/page.js"))
+}
+
+/// Writes the tables of claims, in the form of `asyncsgd reproduce --json`, as such a page, with a chart each.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_claims(out: &mut dyn Write, tables: &impl Serialize) -> io::Result<()> {
+    write_page(out, "claims and verdicts", tables, include_str!("assets/claims.js"))
+}
+
+/// A page with `data` that `script` draws by what all pages share.
+fn write_page(out: &mut dyn Write, title: &str, data: &impl Serialize, script: &str) -> io::Result<()> {
     // In a script element only `<` could end the data.
-    let data = serde_json::to_string(&record)?.replace('<', "\\u003c");
+    let data = serde_json::to_string(data)?.replace('<', "\\u003c");
     let parts = [
+        ("title", title),
         ("uplot.css", include_str!("assets/uplot.min.css")),
         ("page.css", include_str!("assets/page.css")),
         ("record", &data),
         ("uplot.licence", include_str!("assets/uplot.LICENSE")),
         ("uplot.js", include_str!("assets/uplot.min.js")),
-        ("page.js", include_str!("assets/page.js")),
+        ("chart.js", include_str!("assets/chart.js")),
+        ("page.js", script),
     ];
     let mut rest = PAGE;
     for (name, text) in parts {

@@ -1,4 +1,4 @@
-//! Reports: what a [`Record`](crate::record::Record) looks like.
+//! Reports: what a [`Record`](crate::record::Record) looks like, and what the simulator's claims do.
 
 mod bench;
 mod comparison;
@@ -12,7 +12,7 @@ mod text;
 pub use bench::{write_bench, write_bench_csv, write_bench_html, write_roofline};
 pub use comparison::write_comparison;
 pub use histogram::{octaves, value, write_histogram, write_profiles};
-pub use html::write_html;
+pub use html::{write_claims, write_html};
 pub use json::{SCHEMA, write_json};
 pub use number::{count, si};
 pub use svg::write_svg;

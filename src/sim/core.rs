@@ -8,9 +8,10 @@ use rand_xoshiro::rand_core::SeedableRng;
 use super::pool::Pool;
 use super::problem::{Problem, Stream};
 use super::queue::Queue;
+use super::recorders::Recorders;
 use crate::Result;
-use crate::delay::Recorder;
 use crate::law::{Law, Pace};
+use crate::step::Moment;
 
 /// Workers, their jobs, and the parameters that the jobs' results change.
 ///
@@ -27,7 +28,7 @@ pub(super) struct Core<'p, P: ?Sized> {
     pub gradients: u64,
     /// Σγ over the updates.
     pub spent: f64,
-    pub recorder: Recorder,
+    pub recorders: Recorders,
     /// Arrived gradients and kept mass of each worker.
     pub shares: Vec<Share>,
     /// The last gradient computed.
@@ -45,7 +46,7 @@ pub(super) struct Core<'p, P: ?Sized> {
 }
 
 /// What a worker has contributed.
-#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Share {
     /// Gradients that arrived.
     pub gradients: u64,
@@ -97,7 +98,7 @@ impl<'p, P: Problem + ?Sized> Core<'p, P> {
             now: 0.0,
             gradients: 0,
             spent: 0.0,
-            recorder: Recorder::new(),
+            recorders: Recorders::new(workers, false),
             shares: vec![Share::default(); workers],
             gradient: vec![0.0; x.len()],
             stream,
@@ -212,6 +213,12 @@ impl<'p, P: Problem + ?Sized> Core<'p, P> {
         self.iteration - job.version
     }
 
+    /// What the step rule knows of a job that arrives now.
+    pub(super) fn moment(&self, job: &Job) -> Moment {
+        let (delay, spent) = (self.delay(job), self.spent - job.spent);
+        Moment { iteration: self.iteration, epoch: self.epoch(), delay, spent }
+    }
+
     /// Σ of the delays that the jobs in flight would have now.
     pub(super) fn in_flight_delays(&self) -> u64 {
         let jobs = self.workers.iter().flat_map(|worker| worker.running.iter().chain(&worker.waiting));
@@ -243,7 +250,7 @@ impl<'p, P: Problem + ?Sized> Core<'p, P> {
 
     /// Records the delay of a gradient that got this weight.
     pub(super) fn record(&mut self, job: &Job, delay: u64, weight: f64) {
-        self.recorder.record(delay, weight);
+        self.recorders.record(job.worker, delay, weight);
         self.shares[job.worker].kept += weight;
     }
 }

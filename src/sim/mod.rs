@@ -14,11 +14,13 @@ mod core;
 mod pool;
 mod problem;
 mod queue;
+mod recorders;
 mod replay;
 mod run;
 mod server;
 mod space;
 mod tune;
+mod watch;
 
 pub use self::core::Share;
 pub use crate::law::{Factor, Law};

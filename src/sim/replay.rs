@@ -3,9 +3,11 @@
 use super::core::Share;
 use super::pool::Pool;
 use super::problem::{Problem, Stream};
-use super::run::{Mark, Outcome, Simulation, Watch};
+use super::recorders::Recorders;
+use super::run::{Mark, Outcome, Simulation};
 use super::server::Algorithm;
-use crate::delay::{Recorder, Traced};
+use super::watch::Watch;
+use crate::delay::Traced;
 use crate::step::Moment;
 use crate::{Error, Result};
 use rand_xoshiro::rand_core::SeedableRng;
@@ -86,7 +88,7 @@ impl Simulation {
         let mut pool = Pool::new(x.len());
         let mut slots = vec![u32::MAX; schedule.read.len()];
         let mut spent = vec![0.0];
-        let mut recorder = Recorder::new();
+        let mut recorders = Recorders::new(self.workers, self.each_worker);
         let mut shares = vec![Share::default(); self.workers];
         let mut watch = Watch::new(self, problem.measure(&x));
         let mark = |iteration: u64, x: &[f64]| Mark {
@@ -113,7 +115,7 @@ impl Simulation {
             };
             let rate = stepper.rate(moment.epoch);
             let weight = stepper.weight(&moment);
-            recorder.record(delay, weight);
+            recorders.record(worker, delay, weight);
             shares[worker].gradients += 1;
             shares[worker].kept += weight;
             let step = rate * weight;
@@ -129,6 +131,6 @@ impl Simulation {
                 watch.look(mark(done, &x));
             }
         }
-        Ok(watch.outcome(mark(done, &x), recorder.reader().snapshot(), shares, x))
+        Ok(watch.outcome(mark(done, &x), &recorders, shares, x))
     }
 }

@@ -1,18 +1,15 @@
 //! A simulation, from its options to what it tells.
 
-use serde::Serialize;
-
 use super::core::{Core, Share};
 use super::problem::Problem;
+use super::recorders::Recorders;
 use super::server::{Algorithm, Assignment, Server};
 use super::space;
+use super::watch::Watch;
 use crate::delay::Profile;
 use crate::law::Law;
 use crate::step::StepRule;
 use crate::{Error, Result};
-
-/// A measure this many times the first one is divergence.
-const DIVERGED: f64 = 1e9;
 
 /// Workers in virtual time, and what the server does with their gradients.
 ///
@@ -43,27 +40,19 @@ pub struct Simulation {
     in_flight: usize,
     pub(super) rule: StepRule,
     pub(super) seed: u64,
-    target: Option<f64>,
+    pub(super) target: Option<f64>,
     pub(super) every: u64,
-    series: bool,
-    until: Until,
+    pub(super) series: bool,
+    pub(super) settles: bool,
     average_from: u64,
+    pub(super) each_worker: bool,
     iterations: u64,
     gradients: u64,
     seconds: f64,
 }
 
-/// When a run with a target ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// When the measure is first at the target.
-    Hit,
-    /// At its limits, to see whether the measure stays there.
-    Limits,
-}
-
 /// A moment of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Mark {
     /// Updates made.
     pub iteration: u64,
@@ -76,7 +65,7 @@ pub struct Mark {
 }
 
 /// What a simulation tells.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// T1: the first moment at which the measure was at most the target.
     pub first_hit: Option<Mark>,
@@ -89,18 +78,17 @@ pub struct Outcome {
     /// Why it ended.
     pub stop: Ended,
     /// The delays of the gradients that were used or weighted 0, and the kept mass.
-    #[serde(skip)]
     pub delays: Profile,
+    /// Those of each worker, with [`Simulation::each_worker`].
+    pub worker_delays: Vec<Profile>,
     /// The sum of the delays that the gradients in flight at the end would have then. With n workers that
     /// are always busy it makes, with the sum of the delays of T updates, exactly (n − 1)·T.
     pub in_flight_delays: u64,
     /// The mean parameters and the mean measure, if they were asked for and there are any.
-    #[serde(skip)]
     pub average: Option<Average>,
     /// The contribution of each worker.
     pub workers: Vec<Share>,
     /// The parameters at the end.
-    #[serde(skip)]
     pub x: Vec<f64>,
 }
 
@@ -116,8 +104,7 @@ pub struct Average {
 }
 
 /// Why a simulation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The measure is at the target.
     Target,
@@ -141,8 +128,9 @@ impl Simulation {
             target: None,
             every: 1,
             series: false,
-            until: Until::Hit,
+            settles: false,
             average_from: u64::MAX,
+            each_worker: false,
             iterations: u64::MAX,
             gradients: u64::MAX,
             seconds: f64::INFINITY,
@@ -187,7 +175,7 @@ impl Simulation {
 
     /// Goes on to the limits when the target is hit, so that it shows when the measure settles there.
     pub fn settle(self) -> Self {
-        Simulation { until: Until::Limits, ..self }
+        Simulation { settles: true, ..self }
     }
 
     /// Measures every `every` iterations, at least 1, instead of at each.
@@ -198,6 +186,11 @@ impl Simulation {
     /// Averages the parameters, and the measure, over the moments that are measured from this iteration on.
     pub fn average_from(self, iteration: u64) -> Self {
         Simulation { average_from: iteration, ..self }
+    }
+
+    /// Tells the delays of each worker apart, if they are at most 64.
+    pub fn each_worker(self) -> Self {
+        Simulation { each_worker: true, ..self }
     }
 
     /// Keeps the measure over the run.
@@ -230,12 +223,13 @@ impl Simulation {
         self.check(problem.dimension())?;
         let mut stepper = self.rule.stepper(self.workers)?;
         let mut core = Core::new(problem, &self.law, self.workers, self.seed, self.algorithm.job_length())?;
+        core.recorders = Recorders::new(self.workers, self.each_worker);
         let mut server = Server::new(self.algorithm, self.assignment, self.in_flight, &core)?;
         let mut watch = Watch::new(self, problem.measure(&core.x));
         server.start(&mut core);
         let mut sums = Average { x: vec![0.0; core.x.len()], measure: 0.0, count: 0 };
         let mut seen = 0;
-        while watch.stop.is_none() && !self.is_over(core.iteration, core.gradients, core.now) {
+        while watch.stop().is_none() && !self.is_over(core.iteration, core.gradients, core.now) {
             let Some(job) = core.next() else { break };
             server.arrive(&mut core, &mut stepper, &job);
             core.release(&job);
@@ -262,7 +256,7 @@ impl Simulation {
             measure: problem.measure(&core.x),
         };
         let in_flight_delays = core.in_flight_delays();
-        let outcome = watch.outcome(end, core.recorder.reader().snapshot(), core.shares, core.x);
+        let outcome = watch.outcome(end, &core.recorders, core.shares, core.x);
         Ok(Outcome { in_flight_delays, average: sums.mean(), ..outcome })
     }
 
@@ -316,84 +310,5 @@ impl Average {
         self.x.iter_mut().for_each(|x| *x *= scale);
         self.measure *= scale;
         (self.count > 0).then_some(self)
-    }
-}
-
-/// Watches the measure.
-pub(super) struct Watch {
-    target: Option<f64>,
-    until: Until,
-    first: f64,
-    first_hit: Option<Mark>,
-    settled: Option<Mark>,
-    stop: Option<Ended>,
-    keeps: bool,
-    series: Vec<Mark>,
-    /// The iteration of the next point of the series.
-    next: u64,
-}
-
-impl Watch {
-    pub(super) fn new(simulation: &Simulation, first: f64) -> Self {
-        let mut watch = Watch {
-            target: simulation.target,
-            until: simulation.until,
-            first,
-            first_hit: None,
-            settled: None,
-            stop: None,
-            keeps: simulation.series,
-            series: Vec::new(),
-            next: 0,
-        };
-        watch.look(Mark { measure: first, ..Mark::default() });
-        watch
-    }
-
-    /// Why the run should end, if it should.
-    pub(super) fn stop(&self) -> Option<Ended> {
-        self.stop
-    }
-
-    /// What the run tells when it ends here.
-    pub(super) fn outcome(mut self, end: Mark, delays: Profile, workers: Vec<Share>, x: Vec<f64>) -> Outcome {
-        if self.stop.is_none() {
-            self.look(end);
-        }
-        Outcome {
-            first_hit: self.first_hit,
-            settled: self.settled,
-            end,
-            series: self.series,
-            stop: self.stop.unwrap_or(Ended::Limit),
-            delays,
-            in_flight_delays: 0,
-            average: None,
-            workers,
-            x,
-        }
-    }
-
-    #[inline]
-    pub(super) fn look(&mut self, mark: Mark) {
-        let most = DIVERGED * self.first.abs().max(f64::MIN_POSITIVE);
-        if mark.measure.is_nan() || mark.measure.abs() > most {
-            self.stop = Some(Ended::Diverged);
-            self.settled = None;
-        } else if let Some(target) = self.target {
-            if mark.measure <= target {
-                self.first_hit.get_or_insert(mark);
-                self.settled.get_or_insert(mark);
-                if self.until == Until::Hit {
-                    self.stop = Some(Ended::Target);
-                }
-            } else {
-                self.settled = None;
-            }
-        }
-        if self.keeps && mark.iteration >= self.next {
-            self.series.push(mark);
-            self.next = mark.iteration + mark.iteration / 8 + 1;
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! Tuning a rate on a logarithmic grid.
 
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::Result;
 
@@ -9,7 +8,7 @@ use crate::Result;
 const EXTENSIONS: usize = 12;
 
 /// What a search found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
     /// The best rate.
     pub rate: f64,

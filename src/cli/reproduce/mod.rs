@@ -1,12 +1,13 @@
 //! `asyncsgd reproduce`.
 
 mod engine;
+mod guard;
 
 use super::output::Output;
 use super::print;
 use super::value::{self, Check, Given};
 use asyncsgd::sim::claims::{self, Claim, Effort, Verdict, number};
-use asyncsgd::{Error, Result};
+use asyncsgd::{Error, Result, report};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Write the tables as JSON; - is standard output, without the text
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write one page with a chart and a table for each claim
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// All tables.
@@ -54,8 +58,13 @@ pub fn run(args: Args) -> Result<u8> {
     for name in args.claims.iter().filter(|name| *name != "all" && !known.contains(&name.as_str())) {
         check.require(false, format!("CLAIM: found '{name}', expected all, {}", known.join(", ")));
     }
+    let output = |path: &Option<PathBuf>| path.as_deref().map(|path| Output::check(path, &[])).transpose();
+    check.require(
+        args.json.is_none() || args.json != args.report,
+        "--json and --report: found the same file, expected two",
+    );
     check.finish()?;
-    let json = args.json.as_deref().map(|json| Output::check(json, &[])).transpose()?;
+    let (json, page) = (output(&args.json)?, output(&args.report)?);
     let quiet = json.as_ref().is_some_and(Output::is_stdout);
     let effort = Effort { quick: args.quick, seed };
 
@@ -69,13 +78,13 @@ pub fn run(args: Args) -> Result<u8> {
         done.push(claim);
     }
     let holds = done.iter().all(Claim::holds);
+    let version = env!("CARGO_PKG_VERSION");
+    let tables = Tables { schema: 1, version, quick: effort.quick, seed, holds, claims: done };
     if let Some(json) = json {
-        let version = env!("CARGO_PKG_VERSION");
-        let tables = Tables { schema: 1, version, quick: effort.quick, seed, holds, claims: done };
-        json.write(|out| {
-            serde_json::to_writer_pretty(&mut *out, &tables)?;
-            writeln!(out)
-        })?;
+        json.write(|out| report::write_json(out, &tables))?;
+    }
+    if let Some(page) = page {
+        page.write(|out| report::write_claims(out, &tables))?;
     }
     Ok(u8::from(!holds))
 }
@@ -87,8 +96,10 @@ fn examine(name: &str, effort: Effort) -> Result<Claim> {
     }
     let mut claim =
         claims::run(name, effort).unwrap_or_else(|| Err(Error::usage(format!("no claim {name}"))))?;
-    if name == "identity" {
-        claim.rows.extend(engine::identity(effort)?);
+    match name {
+        "identity" => claim.rows.extend(engine::identity(effort)?),
+        "sample-cost" => claim.rows.extend(guard::sample_cost(effort)?),
+        _ => {}
     }
     Ok(claim)
 }

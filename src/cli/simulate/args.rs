@@ -27,6 +27,9 @@ pub struct Args {
     /// Write everything that the simulation tells as JSON; - is standard output, without the report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) json: Option<PathBuf>,
+    /// Write one page with charts of the delays and the measure
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(super) report: Option<PathBuf>,
 }
 
 /// What is minimised, if not a loss on data.

@@ -5,22 +5,21 @@ mod record;
 
 pub use args::Args;
 
-use self::record::{Delays, Record, Told};
+use self::record::Run;
+use super::gather;
 use super::load::Source;
 use super::options::DelayRule;
 use super::output::Output;
 use super::print;
 use super::value::Check;
 use asyncsgd::delay::Trace;
+use asyncsgd::record::Data;
+use asyncsgd::report;
 use asyncsgd::sim::{
-    Algorithm, Assignment, Ended, Examples, Law, Outcome, Partition, Problem, Quadratic, Simulation, Tuned,
-    partitioned, tune,
+    Algorithm, Assignment, Ended, Examples, Law, Partition, Problem, Quadratic, Simulation, partitioned, tune,
 };
 use asyncsgd::step::StepRule;
-use asyncsgd::{
-    Error, HingeLoss, HuberLoss, Linear, LogisticLoss, Loss, LossKind, Objective, Result, SquaredHingeLoss,
-    SquaredLoss,
-};
+use asyncsgd::{Error, Linear, LossKind, Objective, Result};
 use std::path::PathBuf;
 
 /// What will be done: arguments, checked.
@@ -51,12 +50,13 @@ struct Plan {
     target: Option<f64>,
     settle: bool,
     json: Option<Output>,
+    page: Option<Output>,
 }
 
 impl Plan {
     fn new(args: Args) -> Result<Self> {
         let mut check = Check::default();
-        let Args { data, objective, problem, workers: who, step, stop, json } = args;
+        let Args { data, objective, problem, workers: who, step, stop, json, report } = args;
         let source = Source::check(&mut check, data, objective.intercept);
         let l1 = check.take(objective.l1);
         check.require(l1 == 0.0, "--l1: the simulator has no proximal steps, expected 0");
@@ -93,10 +93,15 @@ impl Plan {
             target: check.option(stop.target),
             settle: stop.settle,
             json: None,
+            page: None,
         };
         check.require(
             plan.quadratic.is_none() || plan.source.data.is_none(),
             "--quadratic: found data too, expected one of them",
+        );
+        check.require(
+            json.is_none() || json != report,
+            "--json and --report: found the same file, expected two",
         );
         check.require(!plan.tune || plan.target.is_some(), "--tune: needs a --target to tune for");
         check.require(!plan.tune || plan.rate.is_none(), "--tune: found --rate too, expected one of them");
@@ -104,8 +109,9 @@ impl Plan {
         check.finish()?;
         let mut inputs = plan.source.inputs();
         inputs.extend(plan.replay.as_deref());
-        let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
-        Ok(Self { json, ..plan })
+        let output = |path: Option<PathBuf>| path.map(|path| Output::check(&path, &inputs)).transpose();
+        let (json, page) = (output(json)?, output(report)?);
+        Ok(Self { json, page, ..plan })
     }
 
     fn run(&self) -> Result<u8> {
@@ -116,31 +122,58 @@ impl Plan {
                     .noise(self.noise)?
                     .heterogeneity(self.workers, self.zeta, self.seed)?;
                 let rate = 0.25 / (problem.smoothness() * self.workers as f64);
-                self.simulate(&problem, rate, problem.initial(), "|∇f|²")
+                let data = Data {
+                    path: "none".into(),
+                    rows: 1,
+                    features: dimension,
+                    nonzeros: dimension,
+                    hash: String::new(),
+                    classes: None,
+                    positive: None,
+                };
+                let run = Run {
+                    data,
+                    l2: 0.0,
+                    rate,
+                    rate_origin: "1/(4·L·workers)",
+                    epoch: problem.epoch(),
+                    unit: problem.initial(),
+                    measure: "|∇f|²",
+                    tuned: None,
+                };
+                self.simulate(&problem, run)
             }
-            None => match self.loss {
-                LossKind::Logistic => self.with_loss(LogisticLoss),
-                LossKind::Hinge => self.with_loss(HingeLoss),
-                LossKind::SquaredHinge => self.with_loss(SquaredHingeLoss),
-                LossKind::Squared => self.with_loss(SquaredLoss),
-                LossKind::Huber => self.with_loss(HuberLoss::default()),
-            },
+            None => self.on_data(),
         }
     }
 
-    fn with_loss(&self, loss: impl Loss) -> Result<u8> {
+    fn on_data(&self) -> Result<u8> {
         let (data, _) = self.source.load(self.loss, self.seed)?;
         let (intercept, l2) = (data.intercept(), self.l2.unwrap_or(1.0 / data.len() as f64));
+        let told = gather::data(&data, self.source.data.is_none());
         let (data, parts) = match self.partition {
             Some(partition) => partitioned(&data, partition, self.workers, self.seed)?,
             None => (data, Vec::new()),
         };
-        let linear = Linear::new(data.rows(), data.labels(), loss, l2, 0.0, intercept);
+        let linear = Linear::new(data.rows(), data.labels(), self.loss, l2, 0.0, intercept);
         let curvature = Objective::<f64>::curvature(&linear);
-        let rate = curvature.map_or(0.1, |curvature| 0.5 / curvature.example_mean);
+        let (rate, rate_origin) = match curvature {
+            Some(curvature) => (0.5 / curvature.example_mean, "1/(2·L), L the mean smoothness of an example"),
+            None => (0.1, "the loss has no curvature"),
+        };
         let problem =
             Examples::new(linear, data.rows()).batch(self.batch).nonconvex(self.nonconvex).parts(parts);
-        self.simulate(&problem, rate, 1.0, "objective")
+        let run = Run {
+            data: told,
+            l2,
+            rate,
+            rate_origin,
+            epoch: problem.epoch(),
+            unit: 1.0,
+            measure: "objective",
+            tuned: None,
+        };
+        self.simulate(&problem, run)
     }
 
     /// Everything but the limits.
@@ -154,14 +187,17 @@ impl Plan {
             .seed(self.seed)
     }
 
-    /// `unit` is what targets are relative to.
-    fn simulate(&self, problem: &dyn Problem, rate: f64, unit: f64, measure: &'static str) -> Result<u8> {
+    fn simulate(&self, problem: &dyn Problem, mut told: Run) -> Result<u8> {
         let on_data = self.quadratic.is_none();
         // Measuring data takes a pass.
         let every = if on_data { (problem.epoch() / 20.0).ceil() as u64 } else { 1 };
-        let mut simulation = self.simulation(self.rate.unwrap_or(rate)).measure_every(every).series();
+        let auto = told.rate;
+        if let Some(rate) = self.rate {
+            (told.rate, told.rate_origin) = (rate, "");
+        }
+        let mut simulation = self.simulation(told.rate).measure_every(every).series().each_worker();
         if let Some(target) = self.target {
-            simulation = simulation.target(target * unit);
+            simulation = simulation.target(target * told.unit);
         }
         if self.settle {
             simulation = simulation.settle();
@@ -183,73 +219,30 @@ impl Plan {
             Some(path) => simulation.replay(problem, Trace::open(path)?),
             None => simulation.run(problem),
         };
-        let mut tuned = None;
         if self.tune {
-            tuned = tune(1e-3 * rate, 1e2 * rate, 31, |rate| {
+            let search = tune(1e-3 * auto, 1e2 * auto, 31, |rate| {
                 let outcome = run(&simulation.clone().rate(rate))?;
                 let mark = if self.settle { outcome.settled } else { outcome.first_hit };
                 Ok(mark.map(|mark| mark.seconds))
             })?;
-            match &tuned {
-                Some(tuned) => simulation = simulation.rate(tuned.rate),
-                None => {
-                    return Err(Error::usage("--tune: no rate reaches the target within the limits"));
-                }
-            }
+            let found =
+                search.ok_or_else(|| Error::usage("--tune: no rate reaches the target within the limits"))?;
+            simulation = simulation.rate(found.rate);
+            (told.rate, told.rate_origin) = (found.rate, "tuned to the least time to the target");
+            told.tuned = Some(found);
         }
         let outcome = run(&simulation)?;
-        let rate = tuned.as_ref().map_or(self.rate.unwrap_or(rate), |tuned| tuned.rate);
-        let record = self.record(&outcome, tuned, rate, unit, measure);
+        let record = self.record(&told, &outcome);
         if let Some(json) = &self.json {
-            json.write(|out| {
-                serde_json::to_writer_pretty(&mut *out, &record)?;
-                writeln!(out)
-            })?;
+            json.write(|out| report::write_json(out, &record))?;
+        }
+        if let Some(page) = &self.page {
+            page.write(|out| report::write_html(out, &record))?;
         }
         if !self.json.as_ref().is_some_and(Output::is_stdout) {
-            print(|out, _| record.write(out))?;
+            print(|out, _| record::write(out, &record))?;
         }
         Ok(u8::from(outcome.stop == Ended::Diverged))
-    }
-
-    fn record<'a>(
-        &'a self,
-        outcome: &'a Outcome,
-        tuned: Option<Tuned>,
-        rate: f64,
-        unit: f64,
-        measure: &'static str,
-    ) -> Record<'a> {
-        Record {
-            schema: 1,
-            version: env!("CARGO_PKG_VERSION"),
-            plan: Told {
-                problem: match self.quadratic {
-                    Some(d) => format!("quadratic of {d} parameters"),
-                    None => format!(
-                        "{} on {}",
-                        self.loss,
-                        self.source.data.as_ref().map_or("flights".into(), |path| path.display().to_string())
-                    ),
-                },
-                workers: self.workers,
-                speeds: match &self.replay {
-                    Some(path) => format!("replay of {}", path.display()),
-                    None => self.law.to_string(),
-                },
-                algorithm: self.algorithm.to_string(),
-                assignment: self.assignment.to_string(),
-                in_flight: self.in_flight,
-                step: StepRule { rate, ..self.rule.clone() }.to_string(),
-                seed: self.seed,
-                target: self.target.map(|target| target * unit),
-                settle: self.settle,
-                measure,
-            },
-            tuned,
-            outcome,
-            delay: Delays::new(&outcome.delays),
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{Claim, Effort, Row, number};
-use crate::sim::{Algorithm, Examples, Law, Outcome, Problem, Publish, Simulation};
+use super::{Axis, Chart, Claim, Effort, Row, edge, number};
+use crate::sim::{Algorithm, Examples, Law, Outcome, Problem, Publish, Quadratic, Simulation};
 use crate::step::{self, Schedule};
 use crate::{Dataset, Linear, LogisticLoss, Result, Rows};
 
@@ -75,18 +75,21 @@ pub(super) fn blocks(effort: Effort) -> Result<Claim> {
     if effort.quick {
         adaptive.retain(|case| case.length == 256);
     }
-    let mut rows: Vec<Row> = adaptive
-        .par_iter()
-        .map(|case| {
-            let gap = run(case, epochs)?;
-            let what = format!(
-                "adaptive, n = {}, m = {}, {}: gap / sequential's",
-                case.workers, case.length, case.law
-            );
-            let expected = format!("at most 1 (sequential: {})", number(sequential));
-            Ok(Row::between(what, expected, gap / sequential, 0.0, 1.25))
-        })
-        .collect::<Result<_>>()?;
+    let gaps: Vec<f64> =
+        adaptive.par_iter().map(|case| Ok(run(case, epochs)? / sequential)).collect::<Result<_>>()?;
+    let mut chart = Chart::new(Axis::log("rows in flight, n·m"), Axis::log("gap / sequential's"));
+    let mut rows = Vec::new();
+    for (case, &gap) in adaptive.iter().zip(&gaps) {
+        let what =
+            format!("adaptive, n = {}, m = {}, {}: gap / sequential's", case.workers, case.length, case.law);
+        let expected = format!("at most 1 (sequential: {})", number(sequential));
+        rows.push(Row::between(what, expected, gap, 0.0, 1.0));
+    }
+    let in_flight = |case: &Case| (case.workers as u64 * case.length) as f64;
+    for kind in ["fixed", "speeds", "straggler"] {
+        let those = adaptive.iter().zip(&gaps).filter(|(case, _)| case.law.starts_with(kind));
+        chart.line(format!("adaptive, {kind}"), those.map(|(case, &gap)| (in_flight(case), gap)).collect());
+    }
 
     // Whole: stable only for m·γ·L below 2·sin(π/(2(2n − 1))).
     let mut whole = Vec::new();
@@ -95,29 +98,38 @@ pub(super) fn blocks(effort: Effort) -> Result<Claim> {
         whole.push((n, bound, 0.5));
         whole.push((n, bound, 16.0));
     }
-    let stability: Vec<Row> = whole
+    let first = run(&case(1, 1024, "fixed:1", Publish::Whole), 1)?;
+    let ends: Vec<f64> = whole
         .par_iter()
-        .map(|&(n, bound, times)| {
-            let m = ((bound * times) as u64).max(1);
-            let gap = run(&case(n, m, "fixed:1", Publish::Whole), 1)?;
-            let what =
-                format!("whole, n = {n}, m = {m}, {times} × the bound {}: gap after an epoch", number(bound));
-            Ok(if times < 1.0 {
-                Row::between(what, "stable", gap, 0.0, 0.1)
-            } else {
-                Row::between(what, "diverges", gap, 0.5, f64::INFINITY)
-            })
-        })
+        .map(|&(n, bound, times)| run(&case(n, length(bound, times), "fixed:1", Publish::Whole), 1))
         .collect::<Result<_>>()?;
-    rows.extend(stability);
+    let mut points = Vec::new();
+    for (&(n, bound, times), gap) in whole.iter().zip(ends) {
+        let m = length(bound, times);
+        let what =
+            format!("whole, n = {n}, m = {m}, {times} × the bound {}: gap after an epoch", number(bound));
+        points.push(((n as u64 * m) as f64, gap / first));
+        rows.push(if times < 1.0 {
+            Row::between(what, "stable", gap, 0.0, 0.1)
+        } else {
+            Row::between(what, "diverges", gap, 0.5, f64::INFINITY)
+        });
+    }
+    chart.line("whole, after an epoch", points);
+    rows.extend([4, 8, 32].into_par_iter().map(exact_edge).collect::<Result<Vec<_>>>()?);
 
-    let average = |n: usize| -> Result<Row> {
-        let gap = run(&case(n, 64, "fixed:1", Publish::Average), epochs)?;
-        let what = format!("average, n = {n}, m = 64: gap / sequential's");
-        Ok(Row::between(what, "slow: above 1", gap / sequential, 1.2, f64::INFINITY))
-    };
-    let averages: Vec<Row> = [8, 32].into_par_iter().map(average).collect::<Result<_>>()?;
-    rows.extend(averages);
+    let mut averages = Vec::new();
+    for n in [8, 32] {
+        averages.push(case(n, 64, "fixed:1", Publish::Average));
+        averages.push(case(n, 64, &uneven(n), Publish::Average));
+    }
+    let gaps: Vec<f64> =
+        averages.par_iter().map(|case| Ok(run(case, epochs)? / sequential)).collect::<Result<_>>()?;
+    for (case, &gap) in averages.iter().zip(&gaps) {
+        let what = format!("average, n = {}, m = 64, {}: gap / sequential's", case.workers, case.law);
+        rows.push(Row::between(what, "slow: above 1", gap, 1.2, f64::INFINITY));
+    }
+    chart.line("average", averages.iter().map(in_flight).zip(gaps).collect());
     Ok(Claim {
         name: "blocks",
         statement: "Workers that publish whole differences of blocks diverge beyond m·γ·L = 2·sin(π/(2(2n \
@@ -131,5 +143,29 @@ pub(super) fn blocks(effort: Effort) -> Result<Claim> {
             number(top)
         ),
         rows,
+        chart,
     })
+}
+
+/// `times` the bound on a block's length, in rows.
+fn length(bound: f64, times: f64) -> u64 {
+    ((bound * times) as u64).max(1)
+}
+
+/// The largest stable rate of blocks of 64 steps that are published whole, where it is exact: on x²/2 a block moves by
+/// 1 − (1 − γ)^64 of the parameters it read, as one late gradient step of that size.
+fn exact_edge(n: usize) -> Result<Row> {
+    const LENGTH: u64 = 64;
+    let bound = 2.0 * (std::f64::consts::PI / (2.0 * (2 * n - 1) as f64)).sin();
+    let expected = 1.0 - (1.0 - bound).powf(1.0 / LENGTH as f64);
+    let problem = Quadratic::new(vec![1.0])?;
+    let rate = edge(0.5 * expected, 2.0 * expected, |rate| {
+        let run = Simulation::new(n, Law::list(vec![1.0; n])?)
+            .algorithm(Algorithm::Blocks { length: LENGTH, publish: Publish::Whole })
+            .step(step::constant(rate))
+            .iterations(2_000 * n as u64)
+            .run(&problem)?;
+        Ok(run.end.measure <= problem.initial())
+    })?;
+    Ok(Row::near(format!("whole, n = {n}, m = {LENGTH}, f = x²/2: largest stable γ"), expected, rate, 0.01))
 }

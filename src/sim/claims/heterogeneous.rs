@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
-use super::{Claim, Effort, Row, Verdict, slope};
+use super::{Axis, Chart, Claim, Effort, Row, Verdict, number, slope};
 use crate::Result;
 use crate::sim::{Assignment, Law, Quadratic, Simulation, Stream};
 use crate::step::{self, StepRule, Threshold};
@@ -58,7 +58,8 @@ impl Problem {
 }
 
 pub(super) fn heterogeneous(effort: Effort) -> Result<Claim> {
-    let mut rows = bias_and_floors(effort)?;
+    let mut chart = Chart::new(Axis::log("rate η"), Axis::log("floor of the squared distance"));
+    let mut rows = bias_and_floors(effort, &mut chart)?;
     rows.extend(lemma_11(effort)?);
     Ok(Claim {
         name: "heterogeneous",
@@ -72,10 +73,11 @@ pub(super) fn heterogeneous(effort: Effort) -> Result<Claim> {
             if effort.quick { "4e5" } else { "4e6" }
         ),
         rows,
+        chart,
     })
 }
 
-fn bias_and_floors(effort: Effort) -> Result<Vec<Row>> {
+fn bias_and_floors(effort: Effort, chart: &mut Chart) -> Result<Vec<Row>> {
     let problem = Problem::new(effort.seed)?;
     let predicted = problem.rate_weighted_bias();
     let rates = if effort.quick { vec![0.05, 0.02, 0.005] } else { vec![0.05, 0.02, 0.005, 0.00125] };
@@ -112,38 +114,56 @@ fn bias_and_floors(effort: Effort) -> Result<Vec<Row>> {
             "random, delay-adaptive: bias² / pure constant's",
             "more than constant's: 0.01",
             random_damped.0 / pure.0,
-            0.0,
+            0.002,
             0.05,
         ),
         Row::between(
             "random, drop above 2n: bias² / pure constant's",
             "more than constant's: 0.02",
             random_dropping.0 / pure.0,
-            0.0,
+            0.002,
             0.05,
         ),
-        Row::between("random: seconds a gradient / pure's", "3.3", random.2 / pure.2, 2.0, 4.0),
+        Row::near("random: seconds a gradient / pure's", 3.3, random.2 / pure.2, 0.05),
     ];
     for (assignment, expected, tolerance) in
-        [(Assignment::Random, 1.0, 0.15), (Assignment::Shuffled, 2.0, 0.3)]
+        [(Assignment::Random, 1.0, 0.1), (Assignment::Shuffled, 2.0, 0.2)]
     {
         let points = floors(assignment)?;
-        let values: Vec<String> = points.iter().map(|&(_, floor)| super::number(floor)).collect();
+        let values: Vec<String> = points.iter().map(|&(_, floor)| number(floor)).collect();
         let what = format!(
             "{} assignment: slope of the floor in the rate (floors {})",
             assignment,
             values.join(" ")
         );
         rows.push(Row::around(what, expected, slope(&points), tolerance));
+        chart.line(format!("{assignment} assignment, slope {expected}"), points);
     }
     Ok(rows)
 }
 
-/// Σ α_i·D_i, α_i = (i^C − (i − 1)^C)/n^C: the mean time of the slowest of C clients drawn from n.
-fn slowest_of(times: &[f64], clients: usize) -> f64 {
+/// The mean time of the slowest of C clients drawn from all, over many draws.
+fn slowest_of(times: &[f64], clients: usize, effort: Effort) -> f64 {
+    let draws = if effort.quick { 20_000 } else { 200_000 };
+    let mut stream = Stream::seed_from_u64(effort.seed);
+    let mut slowest = || (0..clients).map(|_| times[stream.random_range(0..times.len())]).fold(0.0, f64::max);
+    (0..draws).map(|_| slowest()).sum::<f64>() / f64::from(draws)
+}
+
+/// The time for C gradients with C in flight where each client is a queue with Poisson arrivals and constant times
+/// (M/D/1): with ρ = rate·D/n of them busy it holds ρ + ρ²/(2(1 − ρ)) jobs, and they all hold C.
+fn queueing(times: &[f64], clients: usize) -> f64 {
     let n = times.len() as f64;
-    let share = |i: usize| (i as f64 / n).powf(clients as f64);
-    times.iter().enumerate().map(|(i, t)| (share(i + 1) - share(i)) * t).sum()
+    let jobs = |rate: f64| -> f64 {
+        let busy = times.iter().map(|t| rate * t / n);
+        busy.map(|busy| busy + busy * busy / (2.0 * (1.0 - busy))).sum()
+    };
+    let (mut low, mut high) = (0.0, n / times.iter().copied().fold(0.0, f64::max));
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if jobs(middle) < clients as f64 { low = middle } else { high = middle }
+    }
+    clients as f64 / low
 }
 
 fn lemma_11(effort: Effort) -> Result<Vec<Row>> {
@@ -166,34 +186,49 @@ fn lemma_11(effort: Effort) -> Result<Vec<Row>> {
     let middle = asynchronous(&two_speeds, 100)?;
     let all = asynchronous(&two_speeds, 1000)?;
     let (two, ten) = (asynchronous(&one_to_ten, 2)?, asynchronous(&one_to_ten, 10)?);
-    let beyond = |what: String, expected: &str, measured: f64, over: f64| {
-        let text = format!("{expected} by the lemma; the jobs queue: {}", super::number(over));
-        Row::between(what, text, measured, 0.9 * over, 1.1 * over).known(Verdict::DoesNotHold)
+    let beyond = |what: &str, lemma: f64, queues: f64, measured: f64| {
+        let text = format!("{} by the lemma; the jobs queue: {}", number(lemma), number(queues));
+        Row::near(what, queues, measured, 0.02).expecting(&text).known(Verdict::DoesNotHold)
     };
+    let sync = |times: &[f64], clients| number(slowest_of(times, clients, effort));
     Ok(vec![
         Row::near(format!("{}: Algorithm 2, seconds", name(10)), 15.0, small, 0.02),
         Row::near(
-            format!("{}: mini-batch by the lemma's formula", name(10)),
-            42.5,
-            slowest_of(&two_speeds, 10),
+            format!("{}: mini-batch of as many clients, seconds", name(10)),
+            42.6,
+            slowest_of(&two_speeds, 10, effort),
             0.01,
         ),
-        beyond(format!("{}: Algorithm 2, seconds", name(100)), "15", middle, 16.8),
-        beyond(format!("{}: Algorithm 2, seconds (mini-batch 60)", name(1000)), "15", all, 60.2),
         beyond(
-            "10 clients of 1 … 10 s, C = 2: Algorithm 2, seconds (mini-batch 7.2)".into(),
-            "5.5",
-            two,
-            5.9,
+            &format!("{}: Algorithm 2, seconds (mini-batch {})", name(100), sync(&two_speeds, 100)),
+            15.0,
+            queueing(&two_speeds, 100),
+            middle,
         ),
         beyond(
-            format!(
-                "10 clients of 1 … 10 s, C = 10: Algorithm 2, seconds (mini-batch {})",
-                super::number(slowest_of(&one_to_ten, 10))
+            &format!("{}: Algorithm 2, seconds (mini-batch {})", name(1000), sync(&two_speeds, 1000)),
+            15.0,
+            queueing(&two_speeds, 1000),
+            all,
+        ),
+        // Too few clients for Poisson arrivals: known from simulation.
+        beyond(
+            &format!(
+                "10 clients of 1 … 10 s, C = 2: Algorithm 2, seconds (mini-batch {})",
+                sync(&one_to_ten, 2)
             ),
-            "5.5",
-            ten,
+            5.5,
+            5.9,
+            two,
+        ),
+        beyond(
+            &format!(
+                "10 clients of 1 … 10 s, C = 10: Algorithm 2, seconds (mini-batch {})",
+                sync(&one_to_ten, 10)
+            ),
+            5.5,
             11.1,
+            ten,
         ),
     ])
 }

@@ -6,7 +6,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use super::minibatch::{problem, seconds};
-use super::{Claim, Effort, Row, number, tuned};
+use super::{Axis, Chart, Claim, Effort, Row, number, tuned};
 use crate::Result;
 use crate::sim::{Algorithm, Law, Problem, Simulation, Stream};
 use crate::step::{self, StepRule, Threshold};
@@ -62,7 +62,8 @@ impl Problem for Chain {
 }
 
 pub(super) fn ringmaster(effort: Effort) -> Result<Claim> {
-    let mut rows = authors(effort)?;
+    let mut chart = Chart::new(Axis::log("virtual seconds"), Axis::log("f − f*"));
+    let mut rows = authors(effort, &mut chart)?;
     rows.extend(crossover(effort)?);
     Ok(Claim {
         name: "ringmaster",
@@ -76,10 +77,11 @@ pub(super) fn ringmaster(effort: Effort) -> Result<Claim> {
              1 … 16, tuned steps, virtual seconds"
         ),
         rows,
+        chart,
     })
 }
 
-fn authors(effort: Effort) -> Result<Vec<Row>> {
+fn authors(effort: Effort, chart: &mut Chart) -> Result<Vec<Row>> {
     let mut stream = Stream::seed_from_u64(effort.seed);
     let time = |i: usize| {
         let z: f64 = StandardNormal.sample(&mut stream);
@@ -87,23 +89,30 @@ fn authors(effort: Effort) -> Result<Vec<Row>> {
     };
     let law = Law::list((1..=WORKERS).map(time).collect())?;
     let ring = step::ringmaster(0.2, Threshold::Iterations(6));
-    let runs: [(Algorithm, StepRule); 4] = [
-        (Algorithm::Async, ring.clone()),
-        (Algorithm::AsyncStop, ring),
-        (Algorithm::Rennala { batch: 6 }, step::constant(1.0)),
-        (Algorithm::Async, step::delay_adaptive(0.002)),
+    let runs: [(&str, Algorithm, StepRule); 4] = [
+        ("Ringmaster", Algorithm::Async, ring.clone()),
+        ("Ringmaster with stopping", Algorithm::AsyncStop, ring),
+        ("Rennala", Algorithm::Rennala { batch: 6 }, step::constant(1.0)),
+        ("delay-adaptive", Algorithm::Async, step::delay_adaptive(0.002)),
     ];
-    let end = |(algorithm, rule): (Algorithm, StepRule)| -> Result<f64> {
+    let run = |(name, algorithm, rule): (&'static str, Algorithm, StepRule)| -> Result<_> {
         let run = Simulation::new(WORKERS, law.clone())
             .algorithm(algorithm)
             .step(rule)
             .seed(effort.seed)
-            .measure_every(1000)
+            .measure_every(100)
+            .series()
             .seconds(SECONDS)
             .run(&Chain::new())?;
-        Ok(run.end.measure)
+        let marks = run.series.iter().chain([&run.end]).filter(|mark| mark.seconds >= 1.0);
+        let points: Vec<(f64, f64)> = marks.map(|mark| (mark.seconds, mark.measure)).collect();
+        Ok((name, points, run.end.measure))
     };
-    let ends: Vec<f64> = runs.into_par_iter().map(end).collect::<Result<_>>()?;
+    let mut ends = Vec::new();
+    for (name, points, end) in runs.into_par_iter().map(run).collect::<Result<Vec<_>>>()? {
+        chart.line(name, points);
+        ends.push(end);
+    }
     let [ring, stopping, rennala, adaptive] = ends[..] else { unreachable!("four runs") };
     Ok(vec![
         Row::between("Ringmaster, R = 6: f − f*", "4.7e-3", ring, 1e-3, 2e-2),

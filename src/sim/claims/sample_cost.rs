@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use rayon::prelude::*;
 
-use super::{Claim, Effort, Row, number};
+use super::{Axis, Chart, Claim, Effort, Row, number};
 use crate::Result;
 use crate::sim::{Problem, Simulation, Stream};
 use crate::step::{self, StepRule, Threshold};
@@ -54,7 +54,7 @@ pub(super) fn sample_cost(effort: Effort) -> Result<Claim> {
             rules.iter().map(move |(name, rule, bias)| (cost, *name, rule.clone(), bias[i]))
         })
         .collect();
-    let one = |(cost, name, rule, expected): (f64, &str, StepRule, f64)| {
+    let one = |(cost, name, rule, expected): (f64, &str, StepRule, f64)| -> Result<Row> {
         let outcome = Simulation::new(WORKERS, "uniform:1,0.01*sample".parse()?)
             .step(rule)
             .seed(effort.seed)
@@ -69,7 +69,14 @@ pub(super) fn sample_cost(effort: Effort) -> Result<Claim> {
         );
         Ok(Row::around(what, expected, mean, 0.02))
     };
-    let rows = cases.into_par_iter().map(one).collect::<Result<_>>()?;
+    let points: Vec<(f64, &str)> = cases.iter().map(|&(cost, name, ..)| (cost, name)).collect();
+    let rows: Vec<Row> = cases.into_par_iter().map(one).collect::<Result<_>>()?;
+    let mut chart =
+        Chart::new(Axis::linear("cost of the dear sample"), Axis::linear("mean of x, minimiser 0"));
+    for (name, ..) in &rules {
+        let of_rule = points.iter().zip(&rows).filter(|((_, rule), _)| rule == name);
+        chart.line(*name, of_rule.map(|((cost, _), row)| (*cost, row.measured)).collect());
+    }
     Ok(Claim {
         name: "sample-cost",
         statement: "Steps that depend on the delay weigh samples by their cost when compute time depends \
@@ -81,5 +88,6 @@ pub(super) fn sample_cost(effort: Effort) -> Result<Claim> {
              is the bias"
         ),
         rows,
+        chart,
     })
 }

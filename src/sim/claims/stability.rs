@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Claim, Effort, Row};
+use super::{Axis, Chart, Claim, Effort, Row, edge};
 use crate::Result;
 use crate::sim::{Quadratic, Simulation};
 use crate::step;
@@ -10,7 +10,7 @@ use crate::step;
 pub(super) fn stability(effort: Effort) -> Result<Claim> {
     let sizes: &[usize] = if effort.quick { &[1, 2, 4, 8, 16] } else { &[1, 2, 3, 4, 8, 16, 32, 64, 128] };
     let problem = Quadratic::new(vec![1.0])?;
-    let one = |&n: &usize| {
+    let one = |&n: &usize| -> Result<(Vec<Row>, [f64; 3])> {
         let tau = n - 1;
         // Equal speeds take turns, so every delay is n − 1, from the n-th update on.
         let end = |rate: f64, iterations: u64| -> Result<f64> {
@@ -19,13 +19,8 @@ pub(super) fn stability(effort: Effort) -> Result<Claim> {
             Ok(run.run(&problem)?.end.measure)
         };
         let bound = 2.0 * (std::f64::consts::PI / (2.0 * (2 * tau + 1) as f64)).sin();
-        let (mut stable, mut unstable) = (0.5 * bound, 2.0 * bound);
         let long = 4000 * n as u64;
-        for _ in 0..12 {
-            let middle = 0.5 * (stable + unstable);
-            if end(middle, long)? <= problem.initial() { stable = middle } else { unstable = middle }
-        }
-        let critical = 0.5 * (stable + unstable);
+        let critical = edge(0.5 * bound, 2.0 * bound, |rate| Ok(end(rate, long)? <= problem.initial()))?;
         let mut rows = vec![Row::near(format!("τ = {tau}: largest stable γ·L"), bound, critical, 0.01)];
         if tau > 0 {
             // The largest step without oscillation, τ^τ/(τ + 1)^(τ + 1), has a double root:
@@ -38,13 +33,18 @@ pub(super) fn stability(effort: Effort) -> Result<Claim> {
             let what = format!("τ = {tau}: contraction at the largest step without oscillation");
             rows.push(Row::near(what, t / (t + 1.0), contraction, 0.005));
         }
-        Ok(rows)
+        Ok((rows, [(2 * tau + 1) as f64, bound, critical]))
     };
-    let rows: Vec<Vec<Row>> = sizes.par_iter().map(one).collect::<Result<_>>()?;
+    let (rows, points): (Vec<Vec<Row>>, Vec<[f64; 3]>) =
+        sizes.par_iter().map(one).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let mut chart = Chart::new(Axis::log("2τ + 1"), Axis::log("largest stable γ·L"));
+    chart.line("2·sin(π/(2(2τ + 1)))", points.iter().map(|&[x, bound, _]| (x, bound)).collect());
+    chart.line("measured", points.iter().map(|&[x, _, critical]| (x, critical)).collect());
     Ok(Claim {
         name: "stability",
         statement: "x ← x − γ·L·x with a fixed delay τ is stable exactly for γ·L < 2·sin(π/(2(2τ + 1)))",
         setup: "τ + 1 equally fast workers on f = x²/2; the edge by bisection".to_owned(),
         rows: rows.concat(),
+        chart,
     })
 }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use rand::RngExt as _;
 use rand::seq::SliceRandom;
 
-use super::Assignment;
+use super::{Arrival, Assignment};
 use crate::sim::core::{Core, Job};
 use crate::sim::problem::Problem;
-use crate::step::{Moment, Stepper};
+use crate::step::Stepper;
 
 /// Asynchronous SGD with any step rule, assignment, delay compensation, and stopping.
 pub(in crate::sim) struct Asynchronous {
@@ -58,20 +58,10 @@ impl Asynchronous {
     }
 
     #[inline]
-    pub(super) fn arrive<P: Problem + ?Sized>(
-        &mut self,
-        core: &mut Core<'_, P>,
-        stepper: &mut Stepper,
-        job: &Job,
-    ) {
-        let delay = core.delay(job);
+    pub(super) fn arrive<P: Problem + ?Sized>(&mut self, arrival: Arrival<'_, '_, P>) {
+        let Arrival { core, stepper, job, delay } = arrival;
         if stepper.counts_ignored() || stepper.admits(delay) {
-            let moment = Moment {
-                iteration: core.iteration,
-                epoch: core.epoch(),
-                delay,
-                spent: core.spent - job.spent,
-            };
+            let moment = core.moment(job);
             let rate = stepper.rate(moment.epoch);
             let weight = stepper.weight(&moment);
             core.record(job, delay, weight);

@@ -1,10 +1,9 @@
 //! Blocks of local steps, whose difference is published.
 
-use super::Publish;
+use super::{Arrival, Publish};
 use crate::params::publication_weight;
-use crate::sim::core::{Core, Job};
 use crate::sim::problem::Problem;
-use crate::step::{Moment, Stepper};
+use crate::step::Moment;
 use crate::{Error, Result};
 
 /// Workers that make several steps on their own copy of the parameters.
@@ -39,16 +38,11 @@ impl Blocks {
         Ok(Self { length: length as f64, publish, curvature, share, difference: vec![0.0; dimension] })
     }
 
-    pub(super) fn arrive<P: Problem + ?Sized>(
-        &mut self,
-        core: &mut Core<'_, P>,
-        stepper: &mut Stepper,
-        job: &Job,
-    ) {
-        let delay = core.delay(job);
+    pub(super) fn arrive<P: Problem + ?Sized>(&mut self, arrival: Arrival<'_, '_, P>) {
+        let Arrival { core, stepper, job, delay } = arrival;
         // The schedule at the block's middle.
         let epoch = core.epoch() - 0.5 * self.length / core.problem.epoch();
-        let moment = Moment { iteration: core.iteration, epoch, delay, spent: core.spent - job.spent };
+        let moment = Moment { epoch, ..core.moment(job) };
         let rate = stepper.rate(epoch);
         let weight = match self.publish {
             // The delay's weight is in the coordinates' own.

@@ -1,8 +1,7 @@
 //! FedBuff: some gradients, whatever their delays, make one update.
 
-use crate::sim::core::{Core, Job};
+use super::Arrival;
 use crate::sim::problem::Problem;
-use crate::step::{Moment, Stepper};
 
 /// A buffer that is averaged when it is full.
 pub(in crate::sim) struct Buffered {
@@ -19,15 +18,9 @@ impl Buffered {
     }
 
     #[inline]
-    pub(super) fn arrive<P: Problem + ?Sized>(
-        &mut self,
-        core: &mut Core<'_, P>,
-        stepper: &mut Stepper,
-        job: &Job,
-    ) {
-        let delay = core.delay(job);
-        let moment =
-            Moment { iteration: core.iteration, epoch: core.epoch(), delay, spent: core.spent - job.spent };
+    pub(super) fn arrive<P: Problem + ?Sized>(&mut self, arrival: Arrival<'_, '_, P>) {
+        let Arrival { core, stepper, job, delay } = arrival;
+        let moment = core.moment(job);
         let rate = stepper.rate(moment.epoch);
         let weight = stepper.weight(&moment);
         core.record(job, delay, weight);

@@ -92,6 +92,15 @@ pub enum Assignment {
     Shuffled,
 }
 
+/// A job's result.
+pub(in crate::sim) struct Arrival<'a, 'p, P: ?Sized> {
+    core: &'a mut Core<'p, P>,
+    stepper: &'a mut Stepper,
+    job: &'a Job,
+    /// Updates made since its parameters were sent.
+    delay: u64,
+}
+
 /// An algorithm at work.
 pub(super) enum Server {
     Async(asynchronous::Asynchronous),
@@ -144,12 +153,13 @@ impl Server {
         stepper: &mut Stepper,
         job: &Job,
     ) {
+        let arrival = Arrival { delay: core.delay(job), core, stepper, job };
         match self {
-            Server::Async(server) => server.arrive(core, stepper, job),
-            Server::Synchronous(server) => server.arrive(core, stepper, job),
-            Server::Ringleader(server) => server.arrive(core, stepper, job),
-            Server::Buffered(server) => server.arrive(core, stepper, job),
-            Server::Blocks(server) => server.arrive(core, stepper, job),
+            Server::Async(server) => server.arrive(arrival),
+            Server::Synchronous(server) => server.arrive(arrival),
+            Server::Ringleader(server) => server.arrive(arrival),
+            Server::Buffered(server) => server.arrive(arrival),
+            Server::Blocks(server) => server.arrive(arrival),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Ringleader ASGD: a table of each worker's mean gradient.
 
-use crate::sim::core::{Core, Job};
+use super::Arrival;
+use crate::sim::core::Core;
 use crate::sim::problem::Problem;
 use crate::step::Stepper;
 
@@ -37,13 +38,8 @@ impl Ringleader {
     }
 
     #[inline]
-    pub(super) fn arrive<P: Problem + ?Sized>(
-        &mut self,
-        core: &mut Core<'_, P>,
-        stepper: &mut Stepper,
-        job: &Job,
-    ) {
-        let delay = core.delay(job);
+    pub(super) fn arrive<P: Problem + ?Sized>(&mut self, arrival: Arrival<'_, '_, P>) {
+        let Arrival { core, stepper, job, delay } = arrival;
         core.record(job, delay, 1.0);
         core.compute(job);
         let worker = job.worker;

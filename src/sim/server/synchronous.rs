@@ -1,8 +1,7 @@
 //! Mini-batches: gradients at the same parameters are averaged.
 
-use crate::sim::core::{Core, Job};
+use super::Arrival;
 use crate::sim::problem::Problem;
-use crate::step::Stepper;
 
 /// Mini-batch SGD, which waits for all workers, and Rennala SGD, which waits for any B gradients.
 pub(in crate::sim) struct Synchronous {
@@ -18,13 +17,8 @@ impl Synchronous {
     }
 
     #[inline]
-    pub(super) fn arrive<P: Problem + ?Sized>(
-        &mut self,
-        core: &mut Core<'_, P>,
-        stepper: &mut Stepper,
-        job: &Job,
-    ) {
-        let delay = core.delay(job);
+    pub(super) fn arrive<P: Problem + ?Sized>(&mut self, arrival: Arrival<'_, '_, P>) {
+        let Arrival { core, stepper, job, delay } = arrival;
         let weight = f64::from(delay == 0);
         core.record(job, delay, weight);
         if delay == 0 {

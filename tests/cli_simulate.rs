@@ -1,0 +1,124 @@
+//! `asyncsgd simulate` and `asyncsgd reproduce` as programs: records, pages, replays, and what they refuse.
+
+mod common;
+#[path = "common/schema.rs"]
+mod schema;
+
+use common::{asyncsgd, folder, small, stderr, stdout};
+use schema::valid;
+use std::fs;
+use std::process::Output;
+
+fn simulate(arguments: &[&str]) -> Output {
+    asyncsgd().arg("simulate").args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_record_keeps_to_the_schema_and_repeats_the_run() {
+    let options =
+        "--quadratic 6 --workers 5 --noise 0.1 --speeds exp:1+fixed:0.1 --target 1e-2 --iterations 4000";
+    let mut arguments: Vec<&str> = options.split(' ').collect();
+    arguments.extend(["--tune", "--settle", "--json", "-"]);
+    let out = simulate(&arguments);
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    let record = valid(&out.stdout);
+    let told = &record["simulation"];
+    assert_eq!((&record["stop"], &told["measure"]), (&"limit".into(), &"|∇f|²".into()));
+    assert_eq!(told["worker_delays"].as_array().unwrap().len(), 5);
+    let hit = told["first_hit"]["seconds"].as_f64().unwrap();
+    assert!(hit <= told["settled"]["seconds"].as_f64().unwrap());
+    // The tuned rate is never at the edge of what was tried.
+    let tried = told["tuned"]["tried"].as_array().unwrap();
+    let at = tried.iter().position(|pair| pair[0] == told["tuned"]["rate"]).unwrap();
+    assert!(at > 0 && at + 1 < tried.len());
+
+    let command = record["plan"]["command"].as_str().unwrap();
+    let again = simulate(&command.split(' ').skip(2).chain(["--json", "-"]).collect::<Vec<_>>());
+    let again = valid(&again.stdout);
+    assert_eq!((&again["series"], &again["delay"]), (&record["series"], &record["delay"]));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_on_any_number_of_cores() {
+    let run = |threads: &str| {
+        let mut command = asyncsgd();
+        command.env("RAYON_NUM_THREADS", threads).args(["simulate", "--json", "-", "--seed", "7"]);
+        command.args([
+            "--quadratic",
+            "8",
+            "--noise",
+            "1",
+            "--target",
+            "0.1",
+            "--tune",
+            "--speeds",
+            "pareto:1.5",
+        ]);
+        command.output().unwrap().stdout
+    };
+    assert!(!run("1").is_empty());
+    assert_eq!(run("1"), run("2"));
+}
+
+#[test]
+fn pages_hold_everything() {
+    let folder = folder();
+    let (run, claims) = (folder.path().join("run.html"), folder.path().join("claims.html"));
+    let out =
+        asyncsgd().args(["simulate", "--quadratic", "3", "--workers", "100", "--report"]).arg(&run).output();
+    assert!(out.unwrap().status.success());
+    let out =
+        asyncsgd().args(["reproduce", "stability", "--quick", "--report"]).arg(&claims).output().unwrap();
+    assert!(out.status.success() && stdout(&out).contains("all as expected"));
+    for (page, title) in [(run, "a run and its delays"), (claims, "claims and verdicts")] {
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(text.contains(&format!("<title>asyncsgd: {title}</title>")) && text.contains("uPlot"));
+        for outside in ["src=\"http", "href=\"http://", "@import", "url(http"] {
+            assert!(!text.contains(outside), "{}: {outside}", page.display());
+        }
+        assert!(!text.contains("{chart.js}") && !text.contains("{record}"));
+    }
+}
+
+#[test]
+fn a_recorded_trace_is_replayed_by_as_many_workers_only() {
+    let folder = folder();
+    let (data, trace) = (small(&folder, "data.svm", 600), folder.path().join("run.trace"));
+    let out = asyncsgd()
+        .args(["profile", "--quiet", "--workers", "2", "--block", "1", "--epochs", "2", "--trace"])
+        .arg(&trace)
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", stderr(&out));
+    let replay = |workers: &str| {
+        asyncsgd()
+            .args(["simulate", "--workers", workers, "--json", "-", "--epochs", "2", "--replay"])
+            .args([&trace, &data])
+            .output()
+            .unwrap()
+    };
+    let record = valid(&replay("2").stdout);
+    assert_eq!(record["delay"]["count"], 1200);
+    let wrong = replay("3");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(stderr(&wrong), "error: trace: found the updates of 2 workers, expected 3\n");
+}
+
+#[test]
+fn impossible_laws_are_one_line_each() {
+    for (law, why) in [
+        ("pareto:0", "shape and scale must be numbers above 0"),
+        ("fixed:-1", "the time must be a number above 0"),
+        ("exp:inf", "the mean must be a number above 0"),
+        ("uniform:1,1", "needs a time above 0 and a spread in [0, 1)"),
+        ("on-off:0,1", "needs a mean time on above 0 and off of at least 0"),
+        ("straggler:2,17", "17 stragglers among 16 workers"),
+        ("list:1,2", "2 times for 16 workers"),
+    ] {
+        let out = simulate(&["--quadratic", "3", "--speeds", law]);
+        let told = stderr(&out);
+        assert_eq!((out.status.code(), told.lines().count()), (Some(2), 1), "{law}: {told}");
+        assert!(told.contains(why), "{law}: {told}");
+    }
+}
