@@ -70,6 +70,16 @@ pub trait Real:
     /// # Panics
     /// If the row has an id outside `weights` or `beside`.
     fn ridge_step(weights: &mut [Self], row: Row<'_>, beside: &Constants, a: Self, s: Self);
+    /// Σ x\[j\]·w\[j\].
+    ///
+    /// # Panics
+    /// If there are fewer weights than `x` is long.
+    fn dot_dense(weights: &[Self], x: &[Self]) -> Self;
+    /// w\[j\] += a·x\[j\].
+    ///
+    /// # Panics
+    /// If there are fewer weights than `x` is long.
+    fn axpy_dense(weights: &mut [Self], x: &[Self], a: Self);
 }
 
 /// One shared float. All accesses are relaxed: see `params/ORDERING.md`.
@@ -109,10 +119,31 @@ pub trait Cell<T>: Send + Sync {
     fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: T, s: T)
     where
         Self: Sized;
+    /// Σ x\[j\]·cell\[j\].
+    ///
+    /// # Panics
+    /// If there are fewer cells than `x` is long.
+    fn dot_dense(cells: &[Self], x: &[T]) -> T
+    where
+        Self: Sized;
+    /// cell\[j\] += a·x\[j\], each by a load and a store: what others add between the two is lost.
+    ///
+    /// # Panics
+    /// If there are fewer cells than `x` is long.
+    fn racy_axpy(cells: &[Self], x: &[T], a: T)
+    where
+        Self: Sized;
+    /// cell\[j\] += a·x\[j\], losing nothing; returns how many attempts failed.
+    ///
+    /// # Panics
+    /// If there are fewer cells than `x` is long.
+    fn cas_axpy(cells: &[Self], x: &[T], a: T) -> u64
+    where
+        Self: Sized;
 }
 
 macro_rules! real {
-    ($float:ident, $atomic:ident, $dot:expr, $dot_shared:expr, $ridge:expr, { $($wide:item)* }) => {
+    ($float:ident, $atomic:ident, { $($plain:item)* }, { $($shared:item)* }) => {
         impl Real for $float {
             type Atomic = $atomic;
             const NAME: &'static str = stringify!($float);
@@ -154,14 +185,7 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
-            #[inline]
-            fn dot(weights: &[Self], row: Row<'_>) -> Self {
-                $dot(weights, row)
-            }
-            #[inline]
-            fn ridge_step(weights: &mut [Self], row: Row<'_>, beside: &Constants, a: Self, s: Self) {
-                $ridge(weights, row, beside, a, s);
-            }
+            $($plain)*
         }
 
         // Relaxed throughout: a parameter is read and written one float at a time, and what an update
@@ -183,35 +207,89 @@ macro_rules! real {
             fn compare_exchange(&self, current: $float, new: $float) -> Result<$float, $float> {
                 self.compare_exchange_weak(current, new, Ordering::Relaxed, Ordering::Relaxed)
             }
-            #[inline]
-            fn dot(cells: &[Self], row: Row<'_>) -> $float {
-                $dot_shared(cells, row)
-            }
-            $($wide)*
+            $($shared)*
         }
     };
 }
-real!(f32, AtomicF32, sparse::dot_f32, sparse::dot_shared_f32, sparse::ridge_step_f32, {
-    #[inline]
-    fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
-        sparse::ridge_step_shared_f32(cells, row, beside, a, s);
+real!(
+    f32,
+    AtomicF32,
+    {
+        #[inline]
+        fn dot(weights: &[f32], row: Row<'_>) -> f32 {
+            sparse::dot_f32(weights, row)
+        }
+        #[inline]
+        fn ridge_step(weights: &mut [f32], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
+            sparse::ridge_step_f32(weights, row, beside, a, s);
+        }
+        #[inline]
+        fn dot_dense(weights: &[f32], x: &[f32]) -> f32 {
+            shared::dot_plain(weights, x)
+        }
+        #[inline]
+        fn axpy_dense(weights: &mut [f32], x: &[f32], a: f32) {
+            shared::axpy_plain(weights, x, a);
+        }
+    },
+    {
+        #[inline]
+        fn dot(cells: &[Self], row: Row<'_>) -> f32 {
+            sparse::dot_shared_f32(cells, row)
+        }
+        #[inline]
+        fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
+            sparse::ridge_step_shared_f32(cells, row, beside, a, s);
+        }
+        #[inline]
+        fn add4(cells: &[Self; 4], change: &[f32; 4]) -> u64 {
+            shared::add4(cells, change).unwrap_or_else(|| add_singly(cells, change))
+        }
+        #[inline]
+        fn copy_out(cells: &[Self], out: &mut [f32]) {
+            shared::copy_out(cells, out);
+        }
+        #[inline]
+        fn dot_dense(cells: &[Self], x: &[f32]) -> f32 {
+            shared::dot(cells, x)
+        }
+        #[inline]
+        fn racy_axpy(cells: &[Self], x: &[f32], a: f32) {
+            shared::racy_axpy(cells, x, a);
+        }
+        #[inline]
+        fn cas_axpy(cells: &[Self], x: &[f32], a: f32) -> u64 {
+            shared::cas_axpy(cells, x, a)
+        }
     }
-    #[inline]
-    fn add4(cells: &[Self; 4], change: &[f32; 4]) -> u64 {
-        shared::add4(cells, change).unwrap_or_else(|| add4_singly(cells, change))
-    }
-    #[inline]
-    fn copy_out(cells: &[Self], out: &mut [f32]) {
-        shared::copy_out(cells, out);
-    }
-});
+);
 real!(
     f64,
     AtomicF64,
-    |w, row| sparse::dot(w, row, |&w| w),
-    |w, row| sparse::dot(w, row, Cell::get),
-    ridge_step_f64,
     {
+        #[inline]
+        fn dot(weights: &[f64], row: Row<'_>) -> f64 {
+            sparse::dot(weights, row, |&w| w)
+        }
+        #[inline]
+        fn ridge_step(weights: &mut [f64], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
+            let step = |w: &mut f64, v, b| *w -= a * f64::from(v) + s * f64::from(b) * *w;
+            sparse::for_each_mut(weights, row, beside, step);
+        }
+        #[inline]
+        fn dot_dense(weights: &[f64], x: &[f64]) -> f64 {
+            shared::dot_with(weights, x, |&w| w)
+        }
+        #[inline]
+        fn axpy_dense(weights: &mut [f64], x: &[f64], a: f64) {
+            weights[..x.len()].iter_mut().zip(x).for_each(|(w, &x)| *w += a * x);
+        }
+    },
+    {
+        #[inline]
+        fn dot(cells: &[Self], row: Row<'_>) -> f64 {
+            sparse::dot(cells, row, Cell::get)
+        }
         #[inline]
         fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
             sparse::for_each(cells, row, beside, |cell, v, b| {
@@ -221,7 +299,7 @@ real!(
         }
         #[inline]
         fn add4(cells: &[Self; 4], change: &[f64; 4]) -> u64 {
-            add4_singly(cells, change)
+            add_singly(cells, change)
         }
         #[inline]
         fn copy_out(cells: &[Self], out: &mut [f64]) {
@@ -230,22 +308,33 @@ real!(
                 *out = cell.get();
             }
         }
+        #[inline]
+        fn dot_dense(cells: &[Self], x: &[f64]) -> f64 {
+            shared::dot_with(cells, x, Cell::get)
+        }
+        #[inline]
+        fn racy_axpy(cells: &[Self], x: &[f64], a: f64) {
+            cells[..x.len()].iter().zip(x).for_each(|(cell, &x)| cell.set(cell.get() + a * x));
+        }
+        #[inline]
+        fn cas_axpy(cells: &[Self], x: &[f64], a: f64) -> u64 {
+            cells[..x.len()].iter().zip(x).map(|(cell, &x)| add(cell, a * x)).sum()
+        }
     }
 );
 
-fn ridge_step_f64(weights: &mut [f64], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
-    sparse::for_each_mut(weights, row, beside, |w, v, b| *w -= a * f64::from(v) + s * f64::from(b) * *w);
+/// Four compare-exchange loops.
+fn add_singly<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
+    cells.iter().zip(change).map(|(cell, &change)| add(cell, change)).sum()
 }
 
-/// Four compare-exchange loops.
-fn add4_singly<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
-    let mut failed = 0;
-    for (cell, &change) in cells.iter().zip(change) {
-        let mut old = cell.get();
-        while let Err(now) = cell.compare_exchange(old, old + change) {
-            old = now;
-            failed += 1;
-        }
+/// Adds to a cell, losing nothing; returns how many attempts failed.
+#[inline]
+fn add<T: Real>(cell: &T::Atomic, change: T) -> u64 {
+    let (mut old, mut failed) = (cell.get(), 0);
+    while let Err(now) = cell.compare_exchange(old, old + change) {
+        old = now;
+        failed += 1;
     }
     failed
 }

@@ -82,7 +82,7 @@ impl<T: Real> Weights<T> for [T] {
 
     #[inline]
     fn dot_dense(&self, start: usize, x: &[T]) -> T {
-        self[start..start + x.len()].iter().zip(x).map(|(&w, &x)| w * x).sum()
+        T::dot_dense(&self[start..], x)
     }
 
     #[inline]
@@ -109,8 +109,6 @@ impl<T: Real> Sink<T> for [T] {
 
     #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
-        for (w, &x) in self[start..start + x.len()].iter_mut().zip(x) {
-            *w += a * x;
-        }
+        T::axpy_dense(&mut self[start..], x, a);
     }
 }

@@ -6,12 +6,10 @@
 //! Operations", Intel SDM 3A 9.1.1; AMD APM 2 7.3.2), and the compiler, which cannot look into an `asm!` block, must
 //! treat it as any code that could do relaxed atomic accesses to that memory.
 
+pub(super) mod dense;
+
 use super::Row;
 use std::arch::asm;
-use std::arch::x86_64::{
-    __m128, __m128i, _mm_add_ps, _mm_castps_si128, _mm_castsi128_ps, _mm_cvtsi128_si64, _mm_loadu_ps,
-    _mm_set_epi64x, _mm_unpackhi_epi64,
-};
 
 /// Whether this machine has all that the kernels use.
 pub(super) fn available() -> bool {
@@ -186,112 +184,9 @@ pub(super) unsafe fn ridge_step(cells: *mut f32, row: Row<'_>, beside: *const f3
     }
 }
 
-/// Adds to four neighbouring shared floats by one compare-exchange of 16 bytes, repeated until it succeeds;
-/// returns how often it failed.
-///
-/// That the array is elsewhere accessed by 4 bytes is no mixing of sizes in Rust's model: a compare-exchange of
-/// 16 bytes that succeeds is four of 4 bytes that succeed with nothing between them, and one that fails is four
-/// loads; each is a behaviour that the four relaxed operations already have.
-///
-/// # Safety
-/// `cells` must be four readable and writable floats, 16-byte aligned, that are accessed atomically only; the
-/// machine must have `cmpxchg16b`.
-#[inline]
-pub(super) unsafe fn add4(cells: *mut f32, change: &[f32; 4]) -> u64 {
-    let mut failed = 0;
-    let (mut low, mut high): (u64, u64);
-    // SAFETY: the caller's promise. The two loads need not be one: the exchange checks all 16 bytes.
-    unsafe {
-        asm!("mov {0}, [{2}]", "mov {1}, [{2} + 8]", out(reg) low, out(reg) high, in(reg) cells,
-            options(nostack, preserves_flags, readonly));
-    }
-    // SAFETY: an array of four floats.
-    let change: __m128 = unsafe { _mm_loadu_ps(change.as_ptr()) };
-    loop {
-        // SAFETY: SSE2 is part of x86-64.
-        let (new_low, new_high) = unsafe {
-            let old = _mm_castsi128_ps(_mm_set_epi64x(high as i64, low as i64));
-            let new: __m128i = _mm_castps_si128(_mm_add_ps(old, change));
-            (_mm_cvtsi128_si64(new) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(new, new)) as u64)
-        };
-        let exchanged: u8;
-        // SAFETY: the caller's promise. rbx, which the instruction wants, is not ours to name as an operand.
-        unsafe {
-            asm!(
-                "xchg {new_low}, rbx",
-                "lock cmpxchg16b [{cells}]",
-                "sete {exchanged}",
-                "mov rbx, {new_low}",
-                new_low = inout(reg) new_low => _,
-                cells = in(reg) cells,
-                exchanged = lateout(reg_byte) exchanged,
-                in("rcx") new_high,
-                inout("rax") low,
-                inout("rdx") high,
-                options(nostack),
-            );
-        }
-        if exchanged != 0 {
-            return failed;
-        }
-        failed += 1;
-    }
-}
-
 /// Asks for the cache line of `cell` in a state in which it can be written.
 #[inline(always)]
 pub(super) fn prefetch_write<C>(cell: *const C) {
     // SAFETY: a hint; it neither faults nor changes memory, whatever the address.
     unsafe { asm!("prefetchw [{}]", in(reg) cell, options(nostack, preserves_flags, readonly)) }
-}
-
-/// Copies shared floats out, 32 a turn.
-///
-/// # Safety
-/// `cells` must be `out.len()` readable floats; the machine must have AVX2.
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn copy_out(cells: *const f32, out: &mut [f32]) {
-    let whole = out.len() & !31;
-    // SAFETY: offsets below out.len(), in cells and in out. Each lane is loaded whole: see the top of the file.
-    unsafe {
-        asm!(
-            "xor {i:e}, {i:e}",
-            "test {whole}, {whole}",
-            "jz 3f",
-            "2:",
-            "vmovups ymm0, [{w} + 4*{i}]",
-            "vmovups ymm1, [{w} + 4*{i} + 32]",
-            "vmovups ymm2, [{w} + 4*{i} + 64]",
-            "vmovups ymm3, [{w} + 4*{i} + 96]",
-            "vmovups [{out} + 4*{i}], ymm0",
-            "vmovups [{out} + 4*{i} + 32], ymm1",
-            "vmovups [{out} + 4*{i} + 64], ymm2",
-            "vmovups [{out} + 4*{i} + 96], ymm3",
-            "add {i}, 32",
-            "cmp {i}, {whole}",
-            "jb 2b",
-            "3:",
-            "cmp {i}, {n}",
-            "jae 5f",
-            "4:",
-            "vmovss xmm0, [{w} + 4*{i}]",
-            "vmovss [{out} + 4*{i}], xmm0",
-            "inc {i}",
-            "cmp {i}, {n}",
-            "jb 4b",
-            "5:",
-            // Upper halves left dirty slow the SSE code that follows: four times on Intel's cores.
-            "vzeroupper",
-            i = out(reg) _,
-            whole = in(reg) whole,
-            n = in(reg) out.len(),
-            w = in(reg) cells,
-            out = in(reg) out.as_mut_ptr(),
-            out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _,
-            out("ymm4") _, out("ymm5") _, out("ymm6") _, out("ymm7") _,
-            out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
-            out("ymm12") _, out("ymm13") _, out("ymm14") _, out("ymm15") _,
-            options(nostack),
-        );
-    }
 }

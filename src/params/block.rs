@@ -233,6 +233,12 @@ impl<T: Real, M> BlockView<'_, T, M> {
     pub(crate) fn failed_attempts(&self) -> u64 {
         self.failed
     }
+
+    /// How many of `len` parameters from `start` on are private.
+    #[inline]
+    fn hot_of(&self, start: usize, len: usize) -> usize {
+        self.hot.len().saturating_sub(start).min(len)
+    }
 }
 
 impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
@@ -255,22 +261,24 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
 
     #[inline]
     fn dot_dense(&self, start: usize, x: &[T]) -> T {
-        let (hot, rest) = x.split_at(self.hot.len().saturating_sub(start).min(x.len()));
-        let private: T = hot.iter().enumerate().map(|(j, &x)| self.hot[start + j] * x).sum();
-        let cells = &self.cells[start + hot.len()..start + x.len()];
-        private + cells.iter().zip(rest).map(|(cell, &x)| cell.get() * x).sum()
+        match x.split_at(self.hot_of(start, x.len())) {
+            ([], rest) => T::Atomic::dot_dense(&self.cells[start..], rest),
+            (hot, []) => T::dot_dense(&self.hot[start..], hot),
+            (hot, rest) => {
+                let shared = T::Atomic::dot_dense(&self.cells[self.hot.len()..], rest);
+                T::dot_dense(&self.hot[start..], hot) + shared
+            }
+        }
     }
 
     #[inline]
     fn copy_out(&self, start: usize, out: &mut [T]) {
-        let split = self.hot.len().saturating_sub(start).min(out.len());
+        let split = self.hot_of(start, out.len());
         let (hot, rest) = out.split_at_mut(split);
         if !hot.is_empty() {
             hot.copy_from_slice(&self.hot[start..start + split]);
         }
-        for (out, cell) in rest.iter_mut().zip(&self.cells[start + split..]) {
-            *out = cell.get();
-        }
+        T::Atomic::copy_out(&self.cells[start + split..], rest);
     }
 }
 
@@ -308,12 +316,13 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
 
     #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
-        let (hot, rest) = x.split_at(self.hot.len().saturating_sub(start).min(x.len()));
-        for (j, &x) in hot.iter().enumerate() {
-            self.hot[start + j] += a * x;
+        let split = self.hot_of(start, x.len());
+        let (hot, rest) = x.split_at(split);
+        if !hot.is_empty() {
+            T::axpy_dense(&mut self.hot[start..], hot, a);
         }
-        for (j, &x) in rest.iter().enumerate() {
-            self.failed += M::add(&self.cells[start + hot.len() + j], |_| a * x);
+        if !rest.is_empty() {
+            self.failed += M::axpy_dense(&self.cells[start + split..], rest, a);
         }
     }
 }

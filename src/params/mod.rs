@@ -75,7 +75,9 @@ impl<T: Real> Params<T> {
     /// All parameters now. Workers may be writing: each value is one that the parameter had during the copy,
     /// but not all at the same instant. O(d).
     pub fn snapshot(&self) -> Vec<T> {
-        self.cells().iter().map(Cell::get).collect()
+        let mut values = vec![T::ZERO; self.len];
+        T::Atomic::copy_out(self.cells(), &mut values);
+        values
     }
 
     /// Overwrites all parameters.
@@ -114,16 +116,12 @@ impl<T: Real> Weights<T> for Params<T> {
 
     #[inline]
     fn dot_dense(&self, start: usize, x: &[T]) -> T {
-        let cells = &self.cells()[start..start + x.len()];
-        cells.iter().zip(x).map(|(cell, &x)| cell.get() * x).sum()
+        T::Atomic::dot_dense(&self.cells()[start..], x)
     }
 
     #[inline]
     fn copy_out(&self, start: usize, out: &mut [T]) {
-        let cells = &self.cells()[start..start + out.len()];
-        for (out, cell) in out.iter_mut().zip(cells) {
-            *out = cell.get();
-        }
+        T::Atomic::copy_out(&self.cells()[start..], out);
     }
 }
 
@@ -165,10 +163,6 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
 
     #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
-        let mut failed = 0;
-        for (cell, &x) in self.cells[start..start + x.len()].iter().zip(x) {
-            failed += M::add(cell, |_| a * x);
-        }
-        self.failed += failed;
+        self.failed += M::axpy_dense(&self.cells[start..], x, a);
     }
 }

@@ -52,6 +52,8 @@ pub trait Mode {
     fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64;
     /// cell\[id\] −= a·value + s·beside\[id\]·cell\[id\] along a row; returns how many attempts failed.
     fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64;
+    /// cell\[j\] += a·x\[j\]; returns how many attempts failed.
+    fn axpy_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T) -> u64;
 }
 
 /// [`Update::Cas`].
@@ -85,6 +87,11 @@ impl Mode for Cas {
         });
         failed
     }
+
+    #[inline(always)]
+    fn axpy_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T) -> u64 {
+        T::Atomic::cas_axpy(cells, x, a)
+    }
 }
 
 impl Mode for Racy {
@@ -109,6 +116,12 @@ impl Mode for Racy {
     #[inline(always)]
     fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64 {
         T::Atomic::racy_ridge_step(cells, row, beside, a, s);
+        0
+    }
+
+    #[inline(always)]
+    fn axpy_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T) -> u64 {
+        T::Atomic::racy_axpy(cells, x, a);
         0
     }
 }
