@@ -29,7 +29,7 @@ mod weights;
 struct Readme;
 
 pub use clock::{Clock, Commit, mean_delay};
-pub use data::{Cached, Dataset, Loader, Problem, Synthetic};
+pub use data::{Cached, Dataset, Loader, Problem, Scale, Synthetic};
 pub use engine::{
     Algorithm, BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer,
     WorkerReport,

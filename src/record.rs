@@ -144,10 +144,10 @@ pub struct Data {
     pub nonzeros: usize,
     /// The content's xxh3-128 in hex; of the whole where this is a part.
     pub hash: String,
-    /// The two original labels that became −1 and +1.
+    /// The original labels of the classes, in rising order.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub classes: Option<[f32; 2]>,
-    /// The share of the rows whose label is the second of them.
+    pub classes: Option<Vec<f32>>,
+    /// The share of the rows whose label is the second of two classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<f64>,
 }

@@ -65,7 +65,7 @@ fn two_labels_become_minus_and_plus_one() {
         let data = load(&format!("{plus} 1:1\n{minus} 2:1\n{plus} 3:1\n")).binary().unwrap();
         let labels: Vec<f32> = by_source(&data).iter().map(|row| row.1).collect();
         assert_eq!(labels, [1.0, -1.0, 1.0]);
-        assert_eq!(data.classes(), Some([minus.parse().unwrap(), plus.parse().unwrap()]));
+        assert_eq!(data.classes(), Some(&[minus.parse().unwrap(), plus.parse().unwrap()][..]));
     }
     assert_eq!(line(load("1 1:1\n1 1:2\n").binary()), "text: found only the label 1, expected two classes");
     assert_eq!(

@@ -161,8 +161,8 @@ pub fn data(data: &Dataset, embedded: bool) -> Data {
         features: data.features() - intercept,
         nonzeros: data.nonzeros() - intercept * data.len(),
         hash: data.hash().into(),
-        classes: data.classes(),
-        positive: data.classes().map(|_| positive),
+        classes: data.classes().map(<[f32]>::to_vec),
+        positive: data.classes().filter(|classes| classes.len() == 2).map(|_| positive),
     }
 }
 

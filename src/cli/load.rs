@@ -70,7 +70,8 @@ impl Source {
         };
         let (train, test) = if loss.is_classification() {
             let train = train.binary()?;
-            let classes = train.classes().ok_or_else(|| Error::usage("no classes"))?;
+            let classes = train.classes().and_then(|classes| classes.try_into().ok());
+            let classes: [f32; 2] = classes.ok_or_else(|| Error::usage("no classes"))?;
             (train, test.map(|test| test.binary_as(classes)).transpose()?)
         } else {
             (train, test)

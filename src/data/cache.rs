@@ -205,12 +205,12 @@ impl Entry {
             Some(numbering) => numbering.clone(),
             None => {
                 let one_based = header.one_based == 1;
-                Arc::new(Numbering { ids: of_rank, names: None, one_based, intercept: false })
+                Arc::new(Numbering { ids: of_rank, names: None, one_based, intercept: false, factors: None })
             }
         };
         let rows = Rows::new(starts, ids, values, header.features as usize).map_err(|_| damaged())?;
         let hash = format!("{:016x}{:016x}", header.hash[0], header.hash[1]);
-        let name = String::new();
+        let (rows, name) = (Arc::new(rows), String::new());
         let cached = Cached { read: true, warning: None };
         Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, cached }, origin))
     }

@@ -17,17 +17,17 @@ use xxhash_rust::xxh3::Xxh3;
 /// original ids. An original id counts from 0: it is the column of the source.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    pub(super) rows: Rows,
+    pub(super) rows: Arc<Rows>,
     pub(super) labels: Vec<f32>,
     pub(super) order: Vec<u32>,
     pub(super) numbering: Arc<Numbering>,
-    pub(super) classes: Option<[f32; 2]>,
+    pub(super) classes: Option<Vec<f32>>,
     pub(super) name: String,
     pub(super) hash: String,
     pub(super) cached: Cached,
 }
 
-/// How the features are numbered, shared by a training set and its test sets.
+/// How the features are numbered and scaled, shared by a training set and its test sets.
 #[derive(Clone, Debug)]
 pub(super) struct Numbering {
     /// Rank → original id.
@@ -38,6 +38,8 @@ pub(super) struct Numbering {
     pub one_based: bool,
     /// Whether rank 0 is the intercept.
     pub intercept: bool,
+    /// What the source's values were multiplied by, by original id.
+    pub factors: Option<Vec<f32>>,
 }
 
 impl Dataset {
@@ -96,9 +98,10 @@ impl Dataset {
         let hash = format!("{:032x}", hash.digest128());
         let order = (0..rows.len() as u32).collect();
         let ids = (0..features as u32).collect();
-        let numbering = Arc::new(Numbering { ids, names: None, one_based: false, intercept: false });
+        let numbering =
+            Arc::new(Numbering { ids, names: None, one_based: false, intercept: false, factors: None });
         Ok(Self {
-            rows,
+            rows: Arc::new(rows),
             labels,
             order,
             numbering,
@@ -123,72 +126,6 @@ impl Dataset {
         let again: Vec<u32> = self.numbering.ids.iter().map(|&id| rank[id as usize]).collect();
         layout::renumber(&mut placed, &again);
         self.part(placed, &rows, Arc::new(Numbering { ids, ..(*self.numbering).clone() }))
-    }
-
-    /// Cuts off a test set of `fraction` of the rows (0 to 1, rounded): which ones depends on `seed` and the
-    /// original order alone, not on the layout. Returns (train, test): the training rows in the layout's
-    /// order, the test rows in the original one, both with this data's numbering of the features.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where one of the two would be empty, or `fraction` is no fraction.
-    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        let test = (fraction * self.len() as f64).round();
-        if !(test >= 1.0 && test < self.len() as f64) {
-            let line = format!("a test fraction of {fraction} of {} rows leaves a part empty", self.len());
-            return Err(Error::usage(line));
-        }
-        let by_source = self.by_source();
-        let mut held_out = vec![false; self.len()];
-        for &at in &layout::shuffled(self.len(), seed)[..test as usize] {
-            held_out[by_source[at as usize] as usize] = true;
-        }
-        let train: Vec<u32> = (0..self.len() as u32).filter(|&p| !held_out[p as usize]).collect();
-        let test: Vec<u32> = by_source.into_iter().filter(|&p| held_out[p as usize]).collect();
-        let part = |rows: &[u32]| self.part(self.pick(rows), rows, self.numbering.clone());
-        Ok((part(&train), part(&test)))
-    }
-
-    /// The data with two-valued labels mapped to −1 (the smaller) and +1; the two are kept in
-    /// [`Dataset::classes`].
-    ///
-    /// # Errors
-    /// [`Error::Input`] where there are not exactly two different labels.
-    pub fn binary(self) -> Result<Self> {
-        let mut labels: Vec<f32> = Vec::new();
-        for &label in &self.labels {
-            // A few suffice to tell what was found.
-            if labels.len() < 6 && !labels.contains(&label) {
-                labels.push(label);
-            }
-        }
-        labels.sort_by(f32::total_cmp);
-        let found = match *labels {
-            [minus, plus] => return self.binary_as([minus, plus]),
-            [one] => format!("only the label {one}"),
-            _ => {
-                let some: Vec<String> = labels.iter().take(5).map(f32::to_string).collect();
-                let more = if labels.len() > 5 { ", …" } else { "" };
-                format!("more than two labels ({}{more})", some.join(", "))
-            }
-        };
-        Err(Error::input(self.name, 0, 0, found, "two classes"))
-    }
-
-    /// The data with the labels `classes[0]` mapped to −1 and `classes[1]` to +1: for a test set, by the
-    /// classes of its training set.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where a row has another label.
-    pub fn binary_as(mut self, classes: [f32; 2]) -> Result<Self> {
-        let [minus, plus] = classes;
-        let other = (0..self.len()).filter(|&p| self.labels[p] != minus && self.labels[p] != plus);
-        if let Some(p) = other.min_by_key(|&p| self.order[p]) {
-            let found = format!("label {} in row {}", self.labels[p], self.order[p] as usize + 1);
-            return Err(Error::input(self.name, 0, 0, found, format!("{minus} or {plus}")));
-        }
-        self.labels.iter_mut().for_each(|label| *label = if *label == plus { 1.0 } else { -1.0 });
-        self.classes = Some(classes);
-        Ok(self)
     }
 
     /// The data with a name for each feature, by original id.
@@ -246,7 +183,8 @@ impl Dataset {
         &self.rows
     }
 
-    /// All labels, by position: as read, or −1 and +1 after [`Dataset::binary`].
+    /// All labels, by position: as read, −1 and +1 after [`Dataset::binary`], or indices of
+    /// [`Dataset::classes`] after [`Dataset::multiclass`].
     pub fn labels(&self) -> &[f32] {
         &self.labels
     }
@@ -273,11 +211,6 @@ impl Dataset {
     /// Whether the source counts its features from 1: its index is then the original id plus 1.
     pub fn one_based(&self) -> bool {
         self.numbering.one_based
-    }
-
-    /// The two original labels that are now −1 and +1, after [`Dataset::binary`].
-    pub fn classes(&self) -> Option<[f32; 2]> {
-        self.classes
     }
 
     /// The name of the source: the file as the user named it.
@@ -336,19 +269,20 @@ impl Dataset {
     }
 
     /// The rows at these positions.
-    fn pick(&self, positions: &[u32]) -> Placed {
+    pub(super) fn pick(&self, positions: &[u32]) -> Placed {
         layout::gather(&self.rows, &self.labels, positions)
     }
 
     /// The data set of some of the rows, from these positions.
-    fn part(&self, placed: Placed, positions: &[u32], numbering: Arc<Numbering>) -> Self {
+    pub(super) fn part(&self, placed: Placed, positions: &[u32], numbering: Arc<Numbering>) -> Self {
         let Placed { starts, ids, values, labels } = placed;
+        let rows = Rows::new(starts, ids, values, self.features()).expect("rows of sound rows are sound");
         Self {
-            rows: Rows::new(starts, ids, values, self.features()).expect("rows of sound rows are sound"),
+            rows: Arc::new(rows),
             labels,
             order: positions.iter().map(|&p| self.order[p as usize]).collect(),
             numbering,
-            classes: self.classes,
+            classes: self.classes.clone(),
             name: self.name.clone(),
             hash: self.hash.clone(),
             cached: self.cached.clone(),

@@ -31,10 +31,14 @@ impl Dataset {
                 names.push("(intercept)".to_owned());
                 names
             }),
+            factors: self.numbering.factors.clone().map(|mut factors| {
+                factors.push(1.0);
+                factors
+            }),
             intercept: true,
             ..*self.numbering
         };
-        Self { rows, numbering: Arc::new(numbering), ..self }
+        Self { rows: Arc::new(rows), numbering: Arc::new(numbering), ..self }
     }
 
     /// The rank of the intercept, if there is one: 0 unless another constant feature came before it when the

@@ -80,8 +80,8 @@ impl Loader {
         Self { features: at_least, ..self }
     }
 
-    /// Reads a test set for `train`: with its numbering of the features, rows in the order of the file,
-    /// and an error where a feature is not among those of `train`. If `train` has an intercept, so has this.
+    /// Reads a test set for `train`: with its numbering and its scale of the features, rows in the order of the
+    /// file, and an error where a feature is not among those of `train`. If `train` has an intercept, so has this.
     pub fn like(self, train: &Dataset) -> Self {
         Self { like: Some(train.numbering.clone()), ..self }
     }
@@ -114,12 +114,21 @@ impl Loader {
     pub fn load(mut self) -> Result<Dataset> {
         let name = self.input.name();
         let bytes = self.input.open()?;
-        match (&self.cache, &self.input) {
+        // The scale comes afterwards: the cache keeps what the file says.
+        let factors = self.like.as_ref().and_then(|like| like.factors.clone());
+        if let Some(like) = self.like.as_mut().filter(|_| factors.is_some()) {
+            *like = Arc::new(Numbering { factors: None, ..(**like).clone() });
+        }
+        let data = match (&self.cache, &self.input) {
             (Some(folder), Input::File(path)) => {
                 self.cached(&Entry::new(folder, path, self.shape()), path, &name, bytes)
             }
             _ => self.parse(&name, bytes, None),
-        }
+        }?;
+        Ok(match factors {
+            Some(factors) => data.multiplied(&factors),
+            None => data,
+        })
     }
 
     /// The hash of the options that shape the rows.
@@ -226,14 +235,20 @@ impl Loader {
             None => {
                 let features = end.max(self.features);
                 let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
-                Arc::new(Numbering { ids, names: None, one_based: !zero_based, intercept: false })
+                Arc::new(Numbering {
+                    ids,
+                    names: None,
+                    one_based: !zero_based,
+                    intercept: false,
+                    factors: None,
+                })
             }
         };
         layout::renumber(&mut placed, &layout::inverse(&numbering.ids));
         let features = numbering.ids.len();
         let rows = Rows::new(placed.starts, placed.ids, placed.values, features)
             .map_err(|e| Error::input(name, 0, 0, e.to_string(), "sound rows"))?;
-        let (name, cached) = (name.to_owned(), Cached::default());
+        let (rows, name, cached) = (Arc::new(rows), name.to_owned(), Cached::default());
         Ok(Dataset { rows, labels: placed.labels, order, numbering, classes: None, name, hash, cached })
     }
 }

@@ -43,15 +43,6 @@ impl Dataset {
         }
         text
     }
-
-    /// The label as the source has it.
-    fn source_label(&self, position: usize) -> f32 {
-        match (self.classes, self.label(position)) {
-            (Some([minus, _]), -1.0) => minus,
-            (Some([_, plus]), _) => plus,
-            (None, label) => label,
-        }
-    }
 }
 
 /// The shortest digits that are read back as the same number.

@@ -251,10 +251,11 @@ fn words(text: &str) -> Vec<String> {
 
 fn data(data: &Data) -> String {
     let per_row = data.nonzeros as f64 / data.rows as f64;
-    let classes = match (data.classes, data.positive) {
+    let classes = match (data.classes.as_deref(), data.positive) {
         (Some([minus, plus]), Some(share)) => {
             format!(", {:.1} % labelled {plus}, the others {minus}", 100.0 * share)
         }
+        (Some(classes), _) => format!(", {} classes", classes.len()),
         _ => String::new(),
     };
     format!(

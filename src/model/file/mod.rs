@@ -127,7 +127,7 @@ impl SavedModel {
             loss,
             l2: None,
             l1: None,
-            classes: data.classes(),
+            classes: data.classes().and_then(|classes| classes.try_into().ok()),
             weights,
             bias,
             one_based: data.one_based(),

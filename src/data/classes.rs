@@ -1,0 +1,140 @@
+//! Labels as classes: two, or any number.
+
+use super::dataset::Dataset;
+use crate::error::{Error, Result};
+
+/// The most classes: whole numbers up to here are exact as labels, and more are hardly classes.
+const MOST: usize = 1 << 16;
+
+impl Dataset {
+    /// The data with two-valued labels mapped to −1 (the smaller) and +1; the two are kept in
+    /// [`Dataset::classes`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are not exactly two different labels.
+    pub fn binary(self) -> Result<Self> {
+        match *self.distinct_labels(2) {
+            [minus, plus] => self.binary_as([minus, plus]),
+            [one] => Err(self.unlike_classes(format!("only the label {one}"), "two classes")),
+            _ => Err(self.unlike_classes(self.many_labels(), "two classes")),
+        }
+    }
+
+    /// The data with the labels `classes[0]` mapped to −1 and `classes[1]` to +1: for a test set, by the
+    /// classes of its training set.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a row has another label.
+    pub fn binary_as(self, classes: [f32; 2]) -> Result<Self> {
+        self.mapped(&classes, |class| 2.0 * class as f32 - 1.0)
+    }
+
+    /// The data with the labels mapped to 0, 1, 2, … in rising order; what they were is kept in
+    /// [`Dataset::classes`]. O(rows · log(classes)).
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is only one label, more than 65,536, or one of more than two is no whole number:
+    /// such labels are numbers to fit, not classes.
+    pub fn multiclass(self) -> Result<Self> {
+        let classes = self.distinct_labels(MOST);
+        let fraction = (0..self.len()).filter(|&p| classes.len() > 2 && self.labels[p].fract() != 0.0);
+        if let Some(p) = fraction.min_by_key(|&p| self.order[p]) {
+            let found = format!("label {} in row {}", self.labels[p], self.order[p] as usize + 1);
+            return Err(self.unlike_classes(found, "two classes, or whole numbers as classes"));
+        }
+        match classes.len() {
+            1 => Err(self.unlike_classes(format!("only the label {}", classes[0]), "two classes or more")),
+            n if n > MOST => Err(self.unlike_classes(self.many_labels(), format!("at most {MOST} classes"))),
+            _ => self.multiclass_as(&classes),
+        }
+    }
+
+    /// The data with the label `classes[i]` mapped to i: for a test set, by the classes of its training set.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a row has another label.
+    pub fn multiclass_as(self, classes: &[f32]) -> Result<Self> {
+        self.mapped(classes, |class| class as f32)
+    }
+
+    /// One class against the rest: label +1 where the label is `class`, a number below that of
+    /// [`Dataset::classes`], else −1. Shares the rows; O(rows).
+    #[must_use]
+    pub fn versus_rest(&self, class: usize) -> Self {
+        let labels =
+            self.labels.iter().map(|&label| if label == class as f32 { 1.0 } else { -1.0 }).collect();
+        Self { labels, classes: None, ..self.clone() }
+    }
+
+    /// What the labels were before they were mapped, in the order of the numbers that they are mapped to: two after
+    /// [`Dataset::binary`], any number after [`Dataset::multiclass`]; `None` where they are as read.
+    pub fn classes(&self) -> Option<&[f32]> {
+        self.classes.as_deref()
+    }
+
+    /// The label as the source has it.
+    pub(super) fn source_label(&self, position: usize) -> f32 {
+        match (self.classes(), self.label(position)) {
+            (Some([minus, plus]), label) => {
+                if label > 0.0 {
+                    *plus
+                } else {
+                    *minus
+                }
+            }
+            (Some(classes), label) => classes[label as usize],
+            (None, label) => label,
+        }
+    }
+
+    /// The different labels in rising order; where there are more than `most`, some of them, more than `most`.
+    fn distinct_labels(&self, most: usize) -> Vec<f32> {
+        let mut labels: Vec<f32> = Vec::new();
+        for &label in &self.labels {
+            let at = labels.partition_point(|&known| known < label);
+            if labels.get(at) != Some(&label) {
+                labels.insert(at, label);
+                if labels.len() > most {
+                    break;
+                }
+            }
+        }
+        labels
+    }
+
+    /// Words for more labels than there may be.
+    fn many_labels(&self) -> String {
+        let labels = self.distinct_labels(5);
+        let some: Vec<String> = labels.iter().take(5).map(f32::to_string).collect();
+        let more = if labels.len() > 5 { ", …" } else { "" };
+        format!("more than two labels ({}{more})", some.join(", "))
+    }
+
+    fn unlike_classes(&self, found: String, expected: impl Into<String>) -> Error {
+        Error::input(&self.name, 0, 0, found, expected)
+    }
+
+    fn mapped(mut self, classes: &[f32], to: impl Fn(usize) -> f32) -> Result<Self> {
+        // By rising label, for the search.
+        let mut known: Vec<(f32, f32)> =
+            classes.iter().enumerate().map(|(i, &label)| (label, to(i))).collect();
+        known.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // By ==, so that −0 and 0 are one.
+        let find = |label: f32| {
+            let at = known.partition_point(|(known, _)| *known < label);
+            known.get(at).filter(|(known, _)| *known == label).map(|(_, to)| *to)
+        };
+        let unknown = (0..self.len()).filter(|&p| find(self.labels[p]).is_none());
+        if let Some(p) = unknown.min_by_key(|&p| self.order[p]) {
+            let found = format!("label {} in row {}", self.labels[p], self.order[p] as usize + 1);
+            let expected = match classes {
+                [minus, plus] => format!("{minus} or {plus}"),
+                _ => format!("one of the {} classes of the training data", classes.len()),
+            };
+            return Err(self.unlike_classes(found, expected));
+        }
+        self.labels.iter_mut().for_each(|label| *label = find(*label).unwrap_or(f32::NAN));
+        self.classes = Some(classes.to_vec());
+        Ok(self)
+    }
+}
