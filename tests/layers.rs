@@ -43,12 +43,14 @@ const IMPORTS: [(&str, &[&str]); 22] = [
 
 /// Outside paths and where they may stand: everything else that shares state or starts threads comes from
 /// `sync.rs`. An interrupt's flag is a plain `std` one because the user's side, a signal handler, sets it.
-const OUTSIDE: [(&str, &[&str]); 12] = [
+const OUTSIDE: [(&str, &[&str]); 13] = [
     ("std::sync::atomic::AtomicBool", &["sync.rs", "engine/", "cli/"]),
     ("std::sync::atomic::Ordering", &["sync.rs", "engine/", "cli/"]),
     ("std::sync::Arc", &["sync.rs", "cli/"]),
     ("std::sync", &["sync.rs"]),
     ("std::thread::available_parallelism", &["topology.rs"]),
+    // An objective that waits.
+    ("std::thread::sleep", &["sync.rs", "cli/reproduce/guard.rs"]),
     ("std::thread", &["sync.rs"]),
     ("core::sync", &[]),
     ("loom", &["sync.rs", "models.rs"]),
