@@ -81,7 +81,7 @@ fn pages_hold_everything() {
 }
 
 #[test]
-fn a_recorded_trace_is_replayed_by_as_many_workers_only() {
+fn a_recorded_trace_is_replayed_to_its_end_by_as_many_workers_only() {
     let folder = folder();
     let (data, trace) = (small(&folder, "data.svm", 600), folder.path().join("run.trace"));
     let out = asyncsgd()
@@ -91,18 +91,23 @@ fn a_recorded_trace_is_replayed_by_as_many_workers_only() {
         .output()
         .unwrap();
     assert!(out.status.success(), "{}", stderr(&out));
-    let replay = |workers: &str| {
-        asyncsgd()
-            .args(["simulate", "--workers", workers, "--json", "-", "--epochs", "2", "--replay"])
-            .args([&trace, &data])
-            .output()
-            .unwrap()
+    let replay = |options: &[&str]| {
+        let mut command = asyncsgd();
+        command.args(["simulate", "--json", "-"]).args(options).arg("--replay").args([&trace, &data]);
+        command.output().unwrap()
     };
-    let record = valid(&replay("2").stdout);
-    assert_eq!(record["delay"]["count"], 1200);
-    let wrong = replay("3");
-    assert_eq!(wrong.status.code(), Some(2));
-    assert_eq!(stderr(&wrong), "error: trace: found the updates of 2 workers, expected 3\n");
+    // To its end, and as far as asked.
+    for (options, updates) in [(&["--workers", "2"][..], 1200), (&["--workers", "2", "--epochs", "1"], 600)] {
+        assert_eq!(valid(&replay(options).stdout)["delay"]["count"], updates);
+    }
+    for (options, why) in [
+        (&["--workers", "3"][..], "found the updates of 2 workers, expected 3"),
+        (&["--workers", "2", "--epochs", "3"], "found 1200 updates, expected 1800"),
+    ] {
+        let wrong = replay(options);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert_eq!(stderr(&wrong), format!("error: trace: {why}\n"));
+    }
 }
 
 #[test]

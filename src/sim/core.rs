@@ -7,7 +7,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use super::pool::Pool;
 use super::problem::{Problem, Stream};
-use super::queue::Queue;
+use super::queue::{Event, Queue};
 use super::recorders::Recorders;
 use crate::Result;
 use crate::law::{Law, Pace};
@@ -76,6 +76,10 @@ struct Worker {
     times: Xoshiro256PlusPlus,
     samples: Stream,
 }
+
+/// The bytes that a worker takes beside snapshots; the queue's memory grows by doubling.
+pub(super) const WORKER: usize =
+    size_of::<Worker>() + size_of::<Share>() + 2 * size_of::<Event>() + size_of::<f64>();
 
 impl<'p, P: Problem + ?Sized> Core<'p, P> {
     /// `workers` idle workers. Worker w's streams are the w-th jumps of the seed's.

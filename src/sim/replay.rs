@@ -60,8 +60,8 @@ impl Simulation {
     /// to come.
     ///
     /// # Errors
-    /// What the trace says; a usage error where the trace has not as many workers as the simulation, or an
-    /// iteration is missing, or the algorithm is not `async`.
+    /// What the trace says; a usage error where the trace has not as many workers as the simulation, or fewer updates
+    /// than the limits ask for, or an iteration is missing, or the algorithm is not `async`.
     pub fn replay<P: Problem + ?Sized>(
         &self,
         problem: &P,
@@ -76,6 +76,10 @@ impl Simulation {
                 "trace: found the updates of {} workers, expected {}",
                 schedule.workers, self.workers
             )));
+        }
+        let (found, asked) = (schedule.read.len() as u64, self.iterations.min(self.gradients));
+        if asked != u64::MAX && asked > found {
+            return Err(Error::usage(format!("trace: found {found} updates, expected {asked}")));
         }
         // How many updates are still to come that read each version.
         let mut readers = vec![0u32; schedule.read.len()];

@@ -1,6 +1,6 @@
 //! A simulation, from its options to what it tells.
 
-use super::core::{Core, Share};
+use super::core::{Core, Share, WORKER};
 use super::problem::Problem;
 use super::recorders::Recorders;
 use super::server::{Algorithm, Assignment, Server};
@@ -265,7 +265,7 @@ impl Simulation {
         iteration >= self.iterations || gradients >= self.gradients || seconds >= self.seconds
     }
 
-    /// Whether the options make sense, and the snapshots of `dimension` parameters fit into memory.
+    /// Whether the options make sense, and workers and snapshots of `dimension` parameters fit into memory.
     /// [`Simulation::run`] does the same; this asks before the problem is made.
     ///
     /// # Errors
@@ -299,7 +299,10 @@ impl Simulation {
         if !problems.is_empty() {
             return Err(Error::Usage(problems));
         }
-        space::check(self.algorithm.vectors(self.workers, self.in_flight), dimension)
+        let vectors = self.algorithm.vectors(self.workers, self.in_flight);
+        let what = format!("{} workers and {vectors} snapshots of {dimension} parameters", self.workers);
+        let workers = self.workers as u128 * WORKER as u128;
+        space::check(&what, space::vectors(vectors, dimension).saturating_add(workers))
     }
 }
 

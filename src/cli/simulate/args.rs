@@ -78,7 +78,7 @@ pub(super) struct WorkerArgs {
     /// Gradients at a time, for random and shuffled assignment [default: one a worker]
     #[arg(long, value_name = "N", value_parser = value::count())]
     pub(super) in_flight: Option<Given<usize>>,
-    /// Take workers and delays of each update from the trace of a real run
+    /// Take workers and delays of each update from the trace of a real run, to its end unless told when to stop
     #[arg(long, value_name = "FILE")]
     pub(super) replay: Option<PathBuf>,
 }

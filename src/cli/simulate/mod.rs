@@ -211,6 +211,8 @@ impl Plan {
         let unlimited = self.seconds.is_none() && self.iterations.is_none();
         match self.epochs {
             Some(epochs) => simulation = simulation.gradients((epochs * problem.epoch()).ceil() as u64),
+            // To the end of the trace.
+            None if unlimited && self.replay.is_some() => {}
             None if unlimited && on_data => simulation = simulation.gradients(problem.epoch() as u64),
             None if unlimited => simulation = simulation.iterations(100_000),
             None => {}

@@ -4,6 +4,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::rand_core::SeedableRng;
 
 use super::{Problem, Stream};
+use crate::sim::space;
 use crate::{Error, Result};
 
 /// f_i(x) = ½·Σ_j λ_j·(x_j − c_ij)², with normal noise on the gradients; f is the mean over i.
@@ -95,7 +96,8 @@ impl Quadratic {
     /// the workers is ζ² exactly, at every x.
     ///
     /// # Errors
-    /// A usage error where `zeta` is not a finite number of at least 0, or a single worker is to differ.
+    /// A usage error where `zeta` is not a finite number of at least 0, a single worker is to differ, or the centres
+    /// need more memory than there is.
     pub fn heterogeneity(self, workers: usize, zeta: f64, seed: u64) -> Result<Self> {
         if !(zeta.is_finite() && zeta >= 0.0) || (workers < 2 && zeta > 0.0) {
             let line = format!(
@@ -108,6 +110,9 @@ impl Quadratic {
             return Ok(self);
         }
         let d = self.spectrum.len();
+        // Twice: as drawn, and as kept.
+        let what = format!("{workers} minimisers of {d} parameters");
+        space::check(&what, space::vectors(workers, d).saturating_mul(2))?;
         let mut stream = Stream::seed_from_u64(seed);
         let mut centres: Vec<Vec<f64>> =
             (0..workers).map(|_| (0..d).map(|_| StandardNormal.sample(&mut stream)).collect()).collect();
