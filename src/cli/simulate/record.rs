@@ -206,7 +206,11 @@ pub(super) fn write(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     writeln!(out, "step       {} × {} × {}", number(plan.rate), plan.schedule, plan.step)?;
     if let Some(tuned) = &told.tuned {
         let reached = tuned.tried.iter().filter(|(_, seconds)| seconds.is_some()).count();
-        writeln!(out, "tuned      {} rates, {reached} of which reach the target", tuned.tried.len())?;
+        let tried = tuned.tried.len();
+        writeln!(
+            out,
+            "tuned      {tried} rates on a log grid, {reached} reach the target, the best is not at its edge"
+        )?;
     }
     let moment = |out: &mut dyn Write, name: &str, moment: Option<Moment>| match moment {
         Some(moment) => writeln!(
