@@ -46,8 +46,8 @@ pub struct Simulation {
     pub(super) settles: bool,
     average_from: u64,
     pub(super) each_worker: bool,
-    iterations: u64,
-    gradients: u64,
+    pub(super) iterations: u64,
+    pub(super) gradients: u64,
     seconds: f64,
 }
 
