@@ -69,18 +69,44 @@ fn two_labels_become_minus_and_plus_one() {
     }
     assert_eq!(line(load("1 1:1\n1 1:2\n").binary()), "text: found only the label 1, expected two classes");
     assert_eq!(
-        line(load("1 1:1\n3 1:2\n2.5 1:1\n").binary()),
-        "text: found more than two labels (1, 2.5, 3), expected two classes"
+        line(load("# three\n3 1:1\n3 1:1\n\n1 1:2\n3 2:1\n2.5 1:1\n1 1:1\n4 1:1").binary()),
+        "text:7: found a third label, 2.5, expected two classes, as are 3 and 1"
     );
-    let many: String = (0..9).map(|i| format!("{i} 1:1\n")).collect();
-    let message = line(Loader::bytes("text", many).load().unwrap().binary());
-    assert!(message.starts_with("text: found more than two labels (") && message.contains(", …)"));
 
     assert!(load("2 1:1\n2 1:1\n").binary_as([1.0, 2.0]).unwrap().labels() == [1.0, 1.0]);
     assert_eq!(
         line(load("2 1:1\n\n0 1:1\n0 1:1\n").binary_as([1.0, 2.0])),
-        "text: found label 0 in row 2, expected 1 or 2"
+        "text:3: found label 0, expected 1 or 2"
     );
+    let arrays = Dataset::from_csr(vec![0, 0, 0], vec![], vec![], vec![1.0, 5.0], 1).unwrap();
+    assert_eq!(line(arrays.binary_as([1.0, 2.0])), "arrays: found label 5 in row 2, expected 1 or 2");
+}
+
+/// Through all that parts a text into pieces, and back from the cache.
+#[test]
+fn a_wrong_label_is_told_with_its_line() {
+    const ROWS: usize = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("text.svm");
+    for wrong in [0, 1, 2999, 3000, 3001, 3002, 7777, 12_345, 17_999, ROWS - 2, ROWS - 1] {
+        let (mut text, mut lines, mut at) = (String::new(), 0, 0);
+        for row in 0..ROWS {
+            // Thousands of rows without a gap, and as many with gaps of all kinds.
+            let gap = if row / 3000 % 2 == 0 { 0 } else { row % 11 % 4 };
+            text.extend([" # nothing\n", "\n", "\t\r\n"].iter().take(gap).copied());
+            let label = if row == wrong { 7 } else { row % 2 };
+            text.push_str(&format!("{label} {}:1 7:2\n", 1 + row % 5));
+            lines += gap + 1;
+            at = if row == wrong { lines } else { at };
+        }
+        std::fs::write(&file, text.trim_end()).unwrap();
+        let expected = format!("{}:{at}: found label 7, expected 0 or 1", file.display());
+        for seed in 0..3 {
+            let data = Loader::new(&file).cache(folder.path()).seed(seed).load().unwrap();
+            assert_eq!(data.cached().read, seed > 0);
+            assert_eq!(line(data.binary_as([0.0, 1.0])), expected);
+        }
+    }
 }
 
 #[test]

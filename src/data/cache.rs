@@ -10,9 +10,10 @@
 //! (SIGBUS) or unsound rows, where a read gives an error or rows that are checked, and training would walk
 //! small pages. The format, in the machine's byte order: [`Header`], one xxh3 for each [`BLOCK`] of each
 //! array, and the arrays: row starts (u64), ids (u32), values (f32), labels (f32), the source's row at each
-//! position (u32), the original id at each rank (u32; none where the numbering is a training set's).
+//! position (u32), the original id at each rank (u32; none where the numbering is a training set's), the
+//! stretches of the text's rows (two u64 each).
 
-use super::dataset::{Dataset, Numbering};
+use super::dataset::{Dataset, Numbering, Stretch};
 use super::slots::zeros;
 use super::source::{Bytes, Stamp};
 use crate::error::Result;
@@ -26,7 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 8] = *b"asyncsgd";
 /// To be raised with each change of the format or of what the numbers mean.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The bytes that have a checksum of their own, and that a task reads at a time.
 const BLOCK: usize = 1 << 18;
 
@@ -73,6 +74,7 @@ struct Header {
     features: u64,
     /// The number of original ids that are stored: of the features, or 0.
     ids: u64,
+    stretches: u64,
     one_based: u64,
     /// The checksum of the blocks' checksums.
     blocks: u64,
@@ -87,7 +89,7 @@ impl Header {
     }
 
     /// The bytes of the arrays, in the order of the format; `None` where no file can be so long.
-    fn lengths(&self) -> Option<[usize; 6]> {
+    fn lengths(&self) -> Option<[usize; 7]> {
         let of = |n: u64, size: u64| usize::try_from(n.checked_mul(size)?).ok();
         Some([
             of(self.rows.checked_add(1)?, 8)?,
@@ -96,6 +98,7 @@ impl Header {
             of(self.rows, 4)?,
             of(self.rows, 4)?,
             of(self.ids, 4)?,
+            of(self.stretches, 16)?,
         ])
     }
 }
@@ -179,13 +182,15 @@ impl Entry {
         let (mut starts, mut ids, mut values) = (zeros(rows + 1), zeros::<u32>(nonzeros), zeros(nonzeros));
         let (mut labels, mut order, mut of_rank) =
             (zeros(rows), zeros::<u32>(rows), zeros(header.ids as usize));
-        let arrays: [&mut [u8]; 6] = [
+        let mut lines: Vec<Stretch> = vec![[0; 2]; header.stretches as usize];
+        let arrays: [&mut [u8]; 7] = [
             bytemuck::cast_slice_mut::<u64, u8>(&mut starts),
             bytemuck::cast_slice_mut(&mut ids),
             bytemuck::cast_slice_mut::<f32, u8>(&mut values),
             bytemuck::cast_slice_mut::<f32, u8>(&mut labels),
             bytemuck::cast_slice_mut(&mut order),
             bytemuck::cast_slice_mut::<u32, u8>(&mut of_rank),
+            bytemuck::cast_slice_mut::<Stretch, u8>(&mut lines),
         ];
         let mut at = size + table;
         let mut tasks = Vec::with_capacity(blocks);
@@ -212,7 +217,8 @@ impl Entry {
         let hash = format!("{:016x}{:016x}", header.hash[0], header.hash[1]);
         let (rows, name) = (Arc::new(rows), String::new());
         let cached = Cached { read: true, warning: None };
-        Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, cached }, origin))
+        let lines = lines.into();
+        Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached }, origin))
     }
 
     /// Writes the entry, whole or not at all.
@@ -224,13 +230,14 @@ impl Entry {
         std::fs::create_dir_all(folder).map_err(|e| crate::Error::io("create", folder, e))?;
         let (starts, ids, values) = data.rows.arrays();
         let of_rank = if own_numbering { &data.numbering.ids[..] } else { &[] };
-        let arrays: [&[u8]; 6] = [
+        let arrays: [&[u8]; 7] = [
             bytemuck::cast_slice(starts),
             bytemuck::cast_slice(ids),
             bytemuck::cast_slice(values),
             bytemuck::cast_slice(&data.labels),
             bytemuck::cast_slice(&data.order),
             bytemuck::cast_slice(of_rank),
+            bytemuck::cast_slice(&data.lines),
         ];
         let sums: Vec<u64> =
             arrays.iter().flat_map(|a| a.par_chunks(BLOCK).map(xxh3_64).collect::<Vec<_>>()).collect();
@@ -247,6 +254,7 @@ impl Entry {
             nonzeros: data.nonzeros() as u64,
             features: data.features() as u64,
             ids: of_rank.len() as u64,
+            stretches: data.lines.len() as u64,
             one_based: u64::from(data.one_based()),
             blocks: xxh3_64(bytemuck::cast_slice(&sums)),
             header: 0,

@@ -16,7 +16,7 @@ impl Dataset {
         match *self.distinct_labels(2) {
             [minus, plus] => self.binary_as([minus, plus]),
             [one] => Err(self.unlike_classes(format!("only the label {one}"), "two classes")),
-            _ => Err(self.unlike_classes(self.many_labels(), "two classes")),
+            _ => Err(self.third_label()),
         }
     }
 
@@ -39,8 +39,7 @@ impl Dataset {
         let classes = self.distinct_labels(MOST);
         let fraction = (0..self.len()).filter(|&p| classes.len() > 2 && self.labels[p].fract() != 0.0);
         if let Some(p) = fraction.min_by_key(|&p| self.order[p]) {
-            let found = format!("label {} in row {}", self.labels[p], self.order[p] as usize + 1);
-            return Err(self.unlike_classes(found, "two classes, or whole numbers as classes"));
+            return Err(self.wrong_label(p, "label", "two classes, or whole numbers as classes".into()));
         }
         match classes.len() {
             1 => Err(self.unlike_classes(format!("only the label {}", classes[0]), "two classes or more")),
@@ -110,6 +109,29 @@ impl Dataset {
         format!("more than two labels ({}{more})", some.join(", "))
     }
 
+    /// The error that there is a third label, the first one in the order of the text.
+    fn third_label(&self) -> Error {
+        let mut positions = self.by_source().into_iter();
+        let mut next =
+            |others: &[f32]| positions.find(|&p| !others.contains(&self.labels[p as usize])).unwrap_or(0);
+        let one = self.labels[next(&[]) as usize];
+        let two = self.labels[next(&[one]) as usize];
+        let third = next(&[one, two]) as usize;
+        self.wrong_label(third, "a third label,", format!("two classes, as are {one} and {two}"))
+    }
+
+    /// The error that the label at a position, which is `what`, is not as expected: with its line, or with its row where
+    /// there is no text.
+    pub(crate) fn wrong_label(&self, position: usize, what: &str, expected: String) -> Error {
+        let (row, label) = (u64::from(self.order[position]), self.labels[position]);
+        let after = self.lines.partition_point(|&[first, _]| first <= row);
+        let Some([first, lines]) = after.checked_sub(1).map(|last| self.lines[last]) else {
+            return self.unlike_classes(format!("{what} {label} in row {}", row + 1), expected);
+        };
+        let line = lines + (row - first) + 1;
+        Error::input(&self.name, line as usize, 0, format!("{what} {label}"), expected)
+    }
+
     fn unlike_classes(&self, found: String, expected: impl Into<String>) -> Error {
         Error::input(&self.name, 0, 0, found, expected)
     }
@@ -126,12 +148,11 @@ impl Dataset {
         };
         let unknown = (0..self.len()).filter(|&p| find(self.labels[p]).is_none());
         if let Some(p) = unknown.min_by_key(|&p| self.order[p]) {
-            let found = format!("label {} in row {}", self.labels[p], self.order[p] as usize + 1);
             let expected = match classes {
                 [minus, plus] => format!("{minus} or {plus}"),
                 _ => format!("one of the {} classes of the training data", classes.len()),
             };
-            return Err(self.unlike_classes(found, expected));
+            return Err(self.wrong_label(p, "label", expected));
         }
         self.labels.iter_mut().for_each(|label| *label = find(*label).unwrap_or(f32::NAN));
         self.classes = Some(classes.to_vec());

@@ -24,8 +24,13 @@ pub struct Dataset {
     pub(super) classes: Option<Vec<f32>>,
     pub(super) name: String,
     pub(super) hash: String,
+    /// Where the rows of a text are; empty where there was none.
+    pub(super) lines: Arc<[Stretch]>,
     pub(super) cached: Cached,
 }
+
+/// Rows of a text each on the line after the one before: the first of them, and how many lines are before it.
+pub(super) type Stretch = [u64; 2];
 
 /// How the features are numbered and scaled, shared by a training set and its test sets.
 #[derive(Clone, Debug)]
@@ -108,6 +113,7 @@ impl Dataset {
             classes: None,
             name: "arrays".into(),
             hash,
+            lines: Arc::default(),
             cached: Cached::default(),
         })
     }
@@ -285,6 +291,7 @@ impl Dataset {
             classes: self.classes.clone(),
             name: self.name.clone(),
             hash: self.hash.clone(),
+            lines: self.lines.clone(),
             cached: self.cached.clone(),
         }
     }

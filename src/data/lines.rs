@@ -27,6 +27,8 @@ pub(super) struct Piece {
     pub lines: usize,
     /// How many of them are rows: not blank, and not a comment only.
     pub rows: usize,
+    /// Whether all are.
+    pub dense: bool,
 }
 
 impl Lines {
@@ -55,14 +57,17 @@ impl Lines {
                 found.bounds.extend(open.bound());
                 found.bounds.extend(block.bounds);
                 let to = k * size + end as u64;
-                found.pieces.push(Piece { from, to, lines, rows: found.bounds.len() - rows });
+                let of_piece = found.bounds.len() - rows;
+                let dense = of_piece == block.lines;
+                found.pieces.push(Piece { from, to, lines, rows: of_piece, dense });
                 (from, lines, rows) = (to, lines + block.lines, found.bounds.len());
                 open = tail;
             }
         }
         found.bounds.extend(open.bound());
         if from < text.len() {
-            found.pieces.push(Piece { from, to: text.len(), lines, rows: found.bounds.len() - rows });
+            let rows = found.bounds.len() - rows;
+            found.pieces.push(Piece { from, to: text.len(), lines, rows, dense: rows == 1 });
         }
         Ok(found)
     }

@@ -1,7 +1,7 @@
 //! From a source to a data set.
 
 use super::cache::{Cached, Entry, Origin};
-use super::dataset::{Dataset, Numbering};
+use super::dataset::{Dataset, Numbering, Stretch};
 use super::layout::{self, Placed};
 use super::libsvm::{Fault, Format, Limit, MAX_INDEX, UNCHANGED};
 use super::lines::{Lines, Piece};
@@ -223,10 +223,10 @@ impl Loader {
                     Some(_) => (0..rows as u32).collect(),
                     None => layout::shuffled(rows, self.seed),
                 };
-                place(name, &text, lines, &format, &order).map(|(placed, end)| (placed, end, order))
+                place(name, &text, lines, &format, &order).map(|placed| (placed, order))
             },
         );
-        let (mut placed, end, order) = placed?;
+        let ((mut placed, end, lines), order) = placed?;
         let hash = format!("{:032x}", hash?);
         drop(text);
 
@@ -249,16 +249,23 @@ impl Loader {
         let rows = Rows::new(placed.starts, placed.ids, placed.values, features)
             .map_err(|e| Error::input(name, 0, 0, e.to_string(), "sound rows"))?;
         let (rows, name, cached) = (Arc::new(rows), name.to_owned(), Cached::default());
-        Ok(Dataset { rows, labels: placed.labels, order, numbering, classes: None, name, hash, cached })
+        let (labels, lines) = (placed.labels, lines.into());
+        Ok(Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached })
     }
 }
 
 /// Parses the rows into the order in which they will be visited: row `order[p]` of the text goes to position
-/// p, with its ids as in the text. Also one more than the largest id that any row mentions.
+/// p, with its ids as in the text. Also one more than the largest id that any row mentions, and where the rows are.
 ///
 /// # Errors
 /// The first fault of the text.
-fn place(name: &str, text: &Bytes, lines: Lines, format: &Format, order: &[u32]) -> Result<(Placed, usize)> {
+fn place(
+    name: &str,
+    text: &Bytes,
+    lines: Lines,
+    format: &Format,
+    order: &[u32],
+) -> Result<(Placed, usize, Vec<Stretch>)> {
     let Lines { pieces, mut bounds } = lines;
     if format.constant.is_some() {
         bounds.iter_mut().for_each(|bound| *bound = bound.saturating_add(1));
@@ -266,12 +273,14 @@ fn place(name: &str, text: &Bytes, lines: Lines, format: &Format, order: &[u32])
     let mut slots = Slots::new(bounds, order);
     let parts = slots.parts(pieces.iter().map(|piece| piece.rows));
     let tasks: Vec<(Piece, Part<'_>)> = pieces.into_iter().zip(parts).collect();
-    let read: Vec<Result<(Vec<f32>, usize)>> = tasks
+    let read: Vec<Result<(Vec<f32>, usize, Vec<Stretch>)>> = tasks
         .into_par_iter()
         .map_init(Vec::new, |buffer, (piece, mut part)| {
             let text = text.part(piece.from, piece.to, buffer)?;
             let fault = |fault: Fault| fault.locate(name, text, piece.lines);
             let (mut labels, mut end, mut at) = (Vec::with_capacity(part.len()), 0, 0);
+            let mut stretches = vec![[0, piece.lines as u64]];
+            let mut skipped = 0;
             for row in 0..part.len() {
                 let (ids, values) = part.row(row);
                 let read = format.row(text, at, ids, values).map_err(fault)?;
@@ -279,18 +288,27 @@ fn place(name: &str, text: &Bytes, lines: Lines, format: &Format, order: &[u32])
                     read.ok_or_else(|| Error::input(name, 0, 0, "fewer rows than there were", UNCHANGED))?;
                 part.fill(row, read.len);
                 labels.push(read.label);
+                if !piece.dense {
+                    let others = text[at..read.next - 1].iter().filter(|&&b| b == b'\n').count();
+                    skipped += others;
+                    if others > 0 {
+                        stretches.push([row as u64, (piece.lines + skipped + row) as u64]);
+                    }
+                }
                 (end, at) = (end.max(read.end), read.next);
             }
-            Ok((labels, end))
+            Ok((labels, end, stretches))
         })
         .collect();
-    let (mut by_row, mut end) = (Vec::with_capacity(order.len()), 0);
+    let (mut by_row, mut end, mut lines) = (Vec::with_capacity(order.len()), 0, Vec::new());
     for part in read {
-        let (labels, end_of_part) = part?;
+        let (labels, end_of_part, stretches) = part?;
+        let before = by_row.len() as u64;
+        lines.extend(stretches.into_iter().map(|[row, lines]| [before + row, lines]));
         by_row.extend(labels);
         end = end.max(end_of_part);
     }
     let (starts, ids, values) = slots.close(order);
     let labels = order.par_iter().map(|&row| by_row[row as usize]).collect();
-    Ok((Placed { starts, ids, values, labels }, end))
+    Ok((Placed { starts, ids, values, labels }, end, lines))
 }

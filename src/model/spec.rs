@@ -77,19 +77,11 @@ impl<T: Real, L: Loss> Model<T> for LinearModel<L> {
         if !wrong.is_empty() {
             return Err(Error::Usage(wrong));
         }
-        if let Some(i) =
-            (0..data.len()).find(|&i| self.loss.kind().is_classification() && data.label(i).abs() != 1.0)
-        {
-            return Err(Error::input(
-                data.name(),
-                0,
-                0,
-                format!("label {} in row {}", data.label(i), data.order()[i]),
-                format!(
-                    "labels -1 and +1 for {} loss (Dataset::binary maps any two values)",
-                    self.loss.kind()
-                ),
-            ));
+        let kind = self.loss.kind();
+        let wrong = (0..data.len()).filter(|&i| kind.is_classification() && data.label(i).abs() != 1.0);
+        if let Some(i) = wrong.min_by_key(|&i| data.order()[i]) {
+            let expected = format!("labels -1 and +1 for {kind} loss (Dataset::binary maps any two values)");
+            return Err(data.wrong_label(i, "label", expected));
         }
         Ok(Linear::new(data.rows(), data.labels(), self.loss, l2, self.l1, data.intercept()))
     }
