@@ -53,7 +53,8 @@ fn every_combination_is_run_beside_the_reference() {
     assert!(csv.lines().all(|line| line.split(',').count() == 12), "{csv}");
     let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
     assert_eq!(page.matches("<svg").count(), 2);
-    assert_eq!(page.matches("<tr><td>").count() - page.matches("<tr><td>asyncsgd").count(), 6 + 9);
+    assert_eq!(page.matches("<tr><td>").count() - page.matches("<tr><td>asyncsgd").count(), 6 + 2 * 9);
+    assert!(page.contains("<h2>Delays in iterations</h2>") && page.contains("<th>p99.9</th>"));
     assert!(!page.contains("src=\"http") && !page.contains("href=\"http"));
     assert_eq!(fs::read_dir(folder.path().join("profiles")).unwrap().count(), 9);
     assert!(folder.path().join("profiles/2-cas-1-delay-adaptive/delays.hlog").exists());

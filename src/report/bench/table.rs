@@ -2,7 +2,7 @@
 
 use super::super::number::{count, short, si};
 use super::super::text::Style;
-use crate::record::{Bench, Case, Conditions, Settings};
+use crate::record::{Bench, Case, Conditions, Delays, Settings};
 use std::io::{self, Write};
 
 /// Writes what was run, the state of the machine, a line for each case, and what has changed since the baseline.
@@ -123,6 +123,22 @@ pub(super) fn cells(bench: &Bench, case: &Case) -> Vec<String> {
         cells.push(case.to_target.map_or_else(none, |seconds| format!("{seconds:.4}")));
     }
     cells.extend([case.delay.p50, case.delay.p99, case.delay.max].map(count));
+    cells
+}
+
+/// The heads of the columns of delays.
+pub(super) fn delays_head(bench: &Bench) -> Vec<String> {
+    let rest = ["updates", "mean", "p50", "p90", "p99", "p99.9", "max", "kept mass", "failed CAS per update"];
+    names(bench).iter().chain(&rest).map(|&name| name.to_owned()).collect()
+}
+
+/// A case's delays, of all its runs together.
+pub(super) fn delays(bench: &Bench, case: &Case) -> Vec<String> {
+    let Delays { count: updates, mean, p50, p90, p99, p999, max, kept_mass, failed_attempts } = case.delay;
+    let mut cells = name(bench, case);
+    cells.extend([count(updates), format!("{mean:.3}")]);
+    cells.extend([p50, p90, p99, p999, max].map(count));
+    cells.extend([format!("{kept_mass:.4}"), short(failed_attempts as f64 / updates.max(1) as f64)]);
     cells
 }
 
