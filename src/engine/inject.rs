@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 /// How workers are held back, between computing a gradient and applying it: so the time counts as compute time, and
 /// the gradient grows stale meanwhile.
 ///
-/// Waits of more than a tenth of a millisecond sleep and leave the core to others; shorter ones spin.
+/// Waits of more than a tenth of a millisecond sleep and leave the core to others; shorter ones spin. A worker's first
+/// gradient is not lengthened, nor is its waiting for the others before an epoch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Injection {
     /// Workers that take longer.
@@ -104,10 +105,12 @@ impl Injection {
     }
 
     /// Shortens the direct chunks of slow workers: at the end of a run they finish theirs without waiting, and at the
-    /// end of an epoch the others wait for them.
-    pub(super) fn shorten(&self, plan: &mut Plan) {
+    /// next evaluation the others wait for them. Less so where many of the `examples` come before it, since the order
+    /// of all chunks up to then is kept.
+    pub(super) fn shorten(&self, plan: &mut Plan, examples: usize) {
         if plan.block == 1 && !(self.slow.is_empty() && self.jitter.is_none()) {
-            plan.chunk = plan.chunk.min(CHUNK.next_multiple_of(plan.batch));
+            let least = examples.saturating_mul(plan.evaluate_every) / MOST_CHUNKS;
+            plan.chunk = plan.chunk.min(CHUNK.max(least).next_multiple_of(plan.batch));
         }
     }
 
@@ -131,9 +134,20 @@ impl Injection {
             let now = Instant::now();
             let since = now - *began.get_or_insert(now);
             let computing = computing.as_secs_f64();
-            let usual = usual.get_or_insert(computing);
-            let computing = computing.min(*usual * LONGEST);
-            *usual += (computing - *usual) * USUAL;
+            // The first gradient is not lengthened: its data are in no cache yet, and nothing tells whether it was
+            // interrupted.
+            let computing = match &mut usual {
+                None => {
+                    usual = Some(computing);
+                    0.0
+                }
+                Some(usual) => {
+                    *usual = usual.min(computing * LONGEST);
+                    let computing = computing.min(*usual * LONGEST);
+                    *usual += (computing - *usual) * USUAL;
+                    computing
+                }
+            };
             let jitter = pace.as_mut().map_or(0.0, |pace| pace.seconds(worker, gradients, 1.0, &mut rng));
             gradients += 1.0 + jitter;
             let mut wait = computing * (factor * (1.0 + jitter) - 1.0);
@@ -146,10 +160,13 @@ impl Injection {
 }
 
 /// Examples that a worker takes at a time where gradients take longer.
-const CHUNK: usize = 16;
+const CHUNK: usize = 4;
+
+/// Chunks up to an evaluation: 64 MB.
+const MOST_CHUNKS: usize = 1 << 23;
 
 /// A gradient that has taken this many times as long as usual was interrupted: a slower processor would take longer
-/// to compute, but it would not be interrupted for longer.
+/// to compute, but it would not be interrupted for longer. If one takes so much less, those before were interrupted.
 const LONGEST: f64 = 8.0;
 
 /// The last gradient's part in what is usual.

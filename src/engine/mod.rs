@@ -284,7 +284,7 @@ fn execute<T: Real, O: Objective<T>>(
 ) -> Result<Run<T>> {
     let mut plan = instruments.injection.adapt(options).plan(objective, &Topology::detect())?;
     instruments.injection.check(plan.workers)?;
-    instruments.injection.shorten(&mut plan);
+    instruments.injection.shorten(&mut plan, objective.examples());
     observer(Event::Planned(&plan));
     let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
     let course = Course::new(objective.examples(), &plan);

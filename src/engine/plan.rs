@@ -163,7 +163,9 @@ impl Options {
         }
         let counts = objective.counts();
         let (block, hot) = blocks::choose(block, self.hot, workers, examples, parameters, counts);
-        let chunk = if block > 1 { block } else { direct_chunk(workers, examples, self.batch) };
+        let evaluate_every = self.evaluate_every.min(epochs.ceil() as usize).max(1);
+        let phase = examples.saturating_mul(evaluate_every);
+        let chunk = if block > 1 { block } else { direct_chunk(workers, phase, self.batch).min(examples) };
         let mut warnings = Vec::new();
         if workers > topology.cores() {
             warnings.push(format!(
@@ -187,7 +189,7 @@ impl Options {
             time_limit: self.time_limit,
             target: self.target,
             target_gap: self.target_gap,
-            evaluate_every: self.evaluate_every.min(epochs.ceil() as usize).max(1),
+            evaluate_every,
             seed: self.seed,
             precision: T::NAME,
             chunk,
@@ -233,11 +235,12 @@ impl Options {
 /// Where a target gap is not reached.
 const MOST_EPOCHS: f64 = 10_000.0;
 
-/// Examples that a worker takes at a time in direct mode: enough that the shared counter does not matter, few
-/// enough that all workers end an epoch together.
+/// Examples that a worker takes at a time in direct mode, of so many up to an evaluation: enough that the shared counter
+/// does not matter, few enough that all workers end together. While a late one finishes its chunk the others are idle,
+/// for less than 1/128 of their updates, and by so much the mean delay falls short.
 fn direct_chunk(workers: usize, examples: usize, batch: usize) -> usize {
-    let fair = examples / (workers * 16);
-    fair.clamp(1, 256).next_multiple_of(batch).min(examples)
+    let fair = examples / (workers * 128);
+    fair.clamp(1, 256).next_multiple_of(batch)
 }
 
 /// A base rate from the curvature bounds, and a line that says from what.

@@ -21,7 +21,11 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut block = (plan.block > 1).then(|| Block::new(plan.hot, curvature));
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
-    while let Some(c) = gate.take(|| ticket = worker.begin()) {
+    let mut waited = false;
+    while let Some(c) = gate.take(|| (ticket, waited) = (worker.begin(), true)) {
+        if std::mem::take(&mut waited) {
+            ticket.measure_from_now();
+        }
         worker.set_time_and_brake(course.epoch(c), course.brake());
         let examples = course.examples(c);
         if let Some(block) = &mut block {
