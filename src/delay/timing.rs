@@ -32,7 +32,8 @@ const SHARE: f64 = 0.005;
 const LEAST_SAMPLES: u64 = 1000;
 const LEAST_SHARE: f64 = 0.05;
 
-/// Iterations from which a worker learns how long its updates take; they are not recorded.
+/// Iterations from which a worker learns how long its updates take, again and again, since the first ones find their
+/// data in no cache; the first so many are not recorded.
 const TRIAL: usize = 33;
 
 /// The largest k.
@@ -201,18 +202,21 @@ impl Sampler {
     ) {
         let end = Instant::now();
         let (staleness, compute) = (nanoseconds(end - start.at), nanoseconds(computed - start.at));
-        if self.trial.len() < TRIAL {
-            self.trial.push(staleness);
+        self.trial.push(staleness);
+        if self.trial.len() == TRIAL {
+            self.trial.sort_unstable();
+            let every = every(self.cost, self.trial[TRIAL / 2]);
+            self.trial.clear();
+            // Relaxed: only the number is shared.
+            self.every.fetch_max(every, Ordering::Relaxed);
+        }
+        if self.costs.len() < TRIAL {
             self.costs.push(compute);
-            if self.trial.len() == TRIAL {
+            if self.costs.len() == TRIAL {
                 self.costs.sort_unstable();
                 // Between a low and a high one, so that two kinds of examples are parted.
                 let product = self.costs[TRIAL / 10] as f64 * self.costs[TRIAL - 1 - TRIAL / 10] as f64;
                 self.middle = product.sqrt() as u64;
-                self.trial.sort_unstable();
-                let every = every(self.cost, self.trial[TRIAL / 2]);
-                // Relaxed: only the number is shared.
-                self.every.fetch_max(every, Ordering::Relaxed);
             }
             return;
         }
