@@ -14,7 +14,6 @@ use crate::real::Real;
 use crate::step::{Moment, StepRule, Stepper};
 use crate::sync::{Arc, AtomicF64, AtomicUsize, CachePadded, Ordering};
 use crate::weights::Sink;
-use std::time::Instant;
 
 /// Shared parameters with their clock and step rule. Cloning gives another handle to the same.
 ///
@@ -152,7 +151,7 @@ impl Ticket {
     /// Measures from now on: what lies between the reading of the counter and this was a wait, and no computing.
     pub(crate) fn measure_from_now(&mut self) {
         if let Some(start) = &mut self.start {
-            start.at = Instant::now();
+            start.again();
         }
     }
 }
