@@ -273,7 +273,7 @@ fn place(
     let mut slots = Slots::new(bounds, order);
     let parts = slots.parts(pieces.iter().map(|piece| piece.rows));
     let tasks: Vec<(Piece, Part<'_>)> = pieces.into_iter().zip(parts).collect();
-    let read: Vec<Result<(Vec<f32>, usize, Vec<Stretch>)>> = tasks
+    let read: Vec<Result<_>> = tasks
         .into_par_iter()
         .map_init(Vec::new, |buffer, (piece, mut part)| {
             let text = text.part(piece.from, piece.to, buffer)?;
