@@ -38,9 +38,10 @@ pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Constants, Row, Rows, RowsError, name as kernel_name};
 pub use model::{
-    Curvature, Dual, Gap, Hinge, HingeLoss, Huber, HuberLoss, Linear, LinearModel, LinearVisitor, Logistic,
-    LogisticLoss, Loss, LossKind, Metrics, Model, ModelFormat, Newton, Objective, Precision, Residuals,
-    SavedModel, Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, scores,
+    Activation, Curvature, Dual, Gap, Hinge, HingeLoss, Huber, HuberLoss, Layer, Linear, LinearModel,
+    LinearVisitor, Logistic, LogisticLoss, Loss, LossKind, Metrics, Model, ModelFormat, ModelSpec, Network,
+    NetworkObjective, NetworkOutput, Newton, Objective, Pass, Precision, Residuals, SavedModel, Shape,
+    Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, Tensor, TensorModel, scores,
 };
 pub use params::{Cas, Mode, Params, Racy, Update, Writer, publication_weight};
 pub use real::{Cell, Real};

@@ -54,6 +54,8 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// e to the power of the value.
     fn exp(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
     /// The larger of two values.
     fn max(self, other: Self) -> Self;
     /// The smaller of two values.
@@ -172,6 +174,10 @@ macro_rules! real {
             #[inline]
             fn exp(self) -> Self {
                 $float::exp(self)
+            }
+            #[inline]
+            fn tanh(self) -> Self {
+                $float::tanh(self)
             }
             #[inline]
             fn max(self, other: Self) -> Self {

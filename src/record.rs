@@ -83,6 +83,8 @@ pub struct Machine {
 pub struct Plan {
     /// A command that repeats the run.
     pub command: String,
+    /// The kind of model, with its sizes.
+    pub model: String,
     /// The loss.
     pub loss: String,
     /// The L2 penalty.

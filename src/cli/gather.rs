@@ -7,7 +7,7 @@ use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
     VERSION, Worker,
 };
-use asyncsgd::{Dataset, Real, Run};
+use asyncsgd::{Dataset, ModelSpec, Real, Run};
 use std::path::Path;
 
 /// How many of the strongest weights are told.
@@ -17,8 +17,10 @@ const STRONGEST: usize = 10;
 pub struct Context<'a> {
     pub source: &'a Source,
     pub options: &'a Training,
-    pub train: &'a Dataset,
-    pub test: Option<&'a Dataset>,
+    /// The loss by name, and the strength of the L2 penalty.
+    pub objective: (String, f64),
+    pub data: Data,
+    pub test: Option<Data>,
     pub load_seconds: f64,
     pub profile: Option<Profiling>,
     /// The subcommand, and options of it that are not among `options`.
@@ -37,15 +39,10 @@ impl Context<'_> {
             program: program(),
             machine: machine(run.plan.cores),
             plan: self.plan(run),
-            data: data(self.train, self.source.data.is_none()),
-            test: self.test.map(|test| data(test, self.source.data.is_none() && self.source.test.is_none())),
+            data: self.data.clone(),
+            test: self.test.clone(),
             series: run.series.iter().map(point).collect(),
-            outcome: Outcome {
-                objective: last.objective,
-                gap: last.gap,
-                strongest: strongest(self.train, &run.weights),
-                ..outcome
-            },
+            outcome: Outcome { objective: last.objective, gap: last.gap, ..outcome },
             time: Time { load_seconds: self.load_seconds, train_seconds: last.train_seconds },
             throughput: Throughput {
                 examples_per_second: run.examples_per_second(),
@@ -64,8 +61,9 @@ impl Context<'_> {
         let (plan, options) = (&run.plan, self.options);
         Plan {
             command: self.command(run),
-            loss: options.loss.to_string(),
-            l2: options.l2.unwrap_or(1.0 / self.train.len() as f64),
+            model: options.model.to_string(),
+            loss: self.objective.0.clone(),
+            l2: self.objective.1,
             l1: options.l1,
             intercept: self.source.intercept,
             workers: plan.workers,
@@ -101,6 +99,7 @@ impl Context<'_> {
         };
         option("test", source.test.as_deref().map(quoted));
         option("test-fraction", source.test_fraction.map(|f| f.to_string()));
+        option("model", (options.model != ModelSpec::Linear).then(|| options.model.to_string()));
         option("loss", Some(options.loss.to_string()));
         option("l2", options.l2.map(|l2| l2.to_string()));
         option("l1", (options.l1 > 0.0).then(|| options.l1.to_string()));
@@ -202,7 +201,7 @@ pub fn delays(profile: &Profile, failed_attempts: u64) -> Delays {
 }
 
 /// The weights of the largest magnitude, from the strongest, where features have names.
-fn strongest<T: Real>(train: &Dataset, weights: &[T]) -> Vec<Named> {
+pub fn strongest<T: Real>(train: &Dataset, weights: &[T]) -> Vec<Named> {
     let mut ranks: Vec<usize> = (0..train.features()).collect();
     ranks.sort_by(|&a, &b| weights[b].to_f64().abs().total_cmp(&weights[a].to_f64().abs()));
     let counts = train.counts();

@@ -43,6 +43,14 @@ Algorithms for --algorithm:
 --target-gap G stops when duality proves that the objective is at most 1 + G times
 its minimum: it needs an L2 penalty, no L1 penalty and no intercept.
 
+Models for --model; labels may be any numbers, each a class:
+  linear            with --loss
+  softmax           multinomial logistic regression, --l2 1/rows unless said
+  mlp:784-128-10    layers of these sizes, with biases, rectifiers between them (or
+                    mlp:784-128-10,tanh) and the softmax of the outputs, or with
+                    --loss squared one output that is a number; without penalty
+                    unless --l2 is said. Try --batch 64 --rate 0.1
+
 Schedules for --schedule, the factor on the rate after t epochs:
   constant          1
   inverse-time:D    1/(1 + Dt)
@@ -58,13 +66,15 @@ Examples:
   asyncsgd train housing.svm --loss squared --intercept --save house.model
   asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
   asyncsgd train data.svm --target-gap 1e-3
+  asyncsgd train digits.svm --model mlp:784-128-10 --batch 64 --rate 0.1
 
 Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";
 
 /// After `asyncsgd predict --help`.
 pub const PREDICT: &str = "\
 Classifiers predict the labels that they were trained with, models of numbers a
-number. Where the data have labels that the model knows, metrics are told on
+number. --probability and --scores of models with more than two classes print a
+number for each class, in the order of the labels. Where the data have labels that the model knows, metrics are told on
 standard error.
 
 Examples:

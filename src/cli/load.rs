@@ -43,6 +43,22 @@ impl Source {
     /// # Errors
     /// As [`Loader::load`]; where there are not two classes and `loss` needs them.
     pub fn load(&self, loss: LossKind, seed: u64) -> Result<(Dataset, Option<Dataset>)> {
+        let (train, test) = self.read(seed, 0)?;
+        if !loss.is_classification() {
+            return Ok((train, test));
+        }
+        let train = train.binary()?;
+        let classes = train.classes().and_then(|classes| classes.try_into().ok());
+        let classes: [f32; 2] = classes.ok_or_else(|| Error::usage("no classes"))?;
+        let test = test.map(|test| test.binary_as(classes)).transpose()?;
+        Ok((train, test))
+    }
+
+    /// Training and test rows, with labels as they are, and at least so many features.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn read(&self, seed: u64, features: usize) -> Result<(Dataset, Option<Dataset>)> {
         let (train, test) = match &self.data {
             None => {
                 let (train, test) = Dataset::flights(seed)?;
@@ -53,7 +69,8 @@ impl Source {
                 let features = match &self.test {
                     Some(test) => self.loader(test).dimension()?,
                     None => 0,
-                };
+                }
+                .max(features);
                 (warned(self.loader(path).seed(seed).features(features).load()?), None)
             }
         };
@@ -67,14 +84,6 @@ impl Source {
                 (train, Some(test))
             }
             (None, None) => (train, test),
-        };
-        let (train, test) = if loss.is_classification() {
-            let train = train.binary()?;
-            let classes = train.classes().and_then(|classes| classes.try_into().ok());
-            let classes: [f32; 2] = classes.ok_or_else(|| Error::usage("no classes"))?;
-            (train, test.map(|test| test.binary_as(classes)).transpose()?)
-        } else {
-            (train, test)
         };
         Ok(match self.intercept {
             true => (train.with_intercept(), test.map(Dataset::with_intercept)),

@@ -9,6 +9,7 @@ mod instruments;
 mod interrupt;
 mod live;
 mod load;
+mod models;
 mod options;
 mod output;
 mod predict;

@@ -3,7 +3,7 @@
 use super::load::Cache;
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
-use asyncsgd::{Algorithm, BlockSize, LossKind, Pin, Precision, Topology, Trainer, Update};
+use asyncsgd::{Algorithm, BlockSize, LossKind, ModelSpec, Pin, Precision, Topology, Trainer, Update};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
@@ -39,6 +39,16 @@ pub struct DataArgs {
     /// Hold out this share of the rows instead, chosen by the seed
     #[arg(long, value_name = "F", value_parser = value::fraction())]
     pub test_fraction: Option<Given<f64>>,
+}
+
+/// What is trained.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// linear, softmax (a score for each class), or a network by its layers, such as mlp:784-128-10 or
+    /// mlp:784-128-10,tanh; these know --loss logistic, for classes, and a network also squared
+    #[arg(long, value_name = "MODEL", default_value = "linear", value_parser = value::value::<ModelSpec>())]
+    pub model: Given<ModelSpec>,
 }
 
 /// What is minimised.
@@ -175,6 +185,7 @@ impl fmt::Display for DelayRule {
 /// The options of a training run, checked.
 #[derive(Debug, Clone)]
 pub struct Training {
+    pub model: ModelSpec,
     pub loss: LossKind,
     pub l2: Option<f64>,
     pub l1: f64,
@@ -214,6 +225,7 @@ impl Training {
         let most = if target_gap.is_some() && algorithm != Algorithm::Sgd { MOST_EPOCHS } else { EPOCHS };
         let epochs = check.option(stop.epochs).unwrap_or(most);
         let training = Self {
+            model: ModelSpec::Linear,
             loss: check.take(objective.loss),
             l2: check.option(objective.l2),
             l1: check.take(objective.l1),
@@ -235,6 +247,33 @@ impl Training {
         };
         training.check_workers(check)?;
         Ok(training)
+    }
+
+    /// Checks what depends on the model; complaints go to `check`.
+    pub fn check_model(&self, check: &mut Check, intercept: bool) {
+        let model = &self.model;
+        let network = match model {
+            ModelSpec::Linear => return,
+            ModelSpec::Softmax => false,
+            ModelSpec::Mlp(..) => true,
+        };
+        let squared = network && self.loss == LossKind::Squared;
+        check.require(
+            self.loss == LossKind::Logistic || squared,
+            format!(
+                "--loss: found {}, expected logistic{} for {model}",
+                self.loss,
+                if network { " or squared" } else { "" }
+            ),
+        );
+        check.require(self.l1 == 0.0, format!("--l1: found {}, expected 0 for {model}", self.l1));
+        let sgd = matches!(self.algorithm, Algorithm::Auto | Algorithm::Sgd);
+        check.require(sgd, format!("--algorithm: found {}, expected sgd for {model}", self.algorithm));
+        check.require(self.target_gap.is_none(), format!("--target-gap: expected none for {model}"));
+        check.require(
+            !(network && intercept),
+            format!("--intercept: expected it left out, as {model} has biases"),
+        );
     }
 
     /// Checks what depends on the number of workers; complaints go to `check`.

@@ -1,7 +1,8 @@
 //! `asyncsgd predict`.
 
+use super::models;
 use super::output::Output;
-use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel};
+use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, TensorModel};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -11,25 +12,25 @@ use std::path::PathBuf;
 pub struct Args {
     /// LIBSVM text, plain or compressed; - is standard input. Without it: the held-out part of the embedded
     /// flights
-    data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
     /// The model, as train --save or LIBLINEAR wrote it
     #[arg(long, short, value_name = "FILE")]
-    model: PathBuf,
+    pub model: PathBuf,
     /// Where predictions go [default: standard output]
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// The probability of the second class instead of a label; logistic models only
+    pub output: Option<PathBuf>,
+    /// The probability of the second class instead of a label (logistic), or of each class (softmax outputs)
     #[arg(long)]
-    probability: bool,
-    /// The score w·x + bias instead of a label
+    pub probability: bool,
+    /// The score w·x + bias, or all outputs, instead of a label
     #[arg(long)]
-    scores: bool,
+    pub scores: bool,
     /// Feature indices of the data start from 0, not 1 [default: as in the model's training data]
     #[arg(long)]
-    zero_based: bool,
+    pub zero_based: bool,
     /// No metrics
     #[arg(long, short)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// Runs the command.
@@ -40,6 +41,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<u8> {
     if args.probability && args.scores {
         return Err(Error::usage("--probability and --scores: found both, expected one"));
+    }
+    if let Some(model) = TensorModel::load(&args.model)? {
+        return models::predict(&model, args);
     }
     let data = args.data.iter().chain([&args.model]).map(PathBuf::as_path).collect::<Vec<_>>();
     let output = match &args.output {

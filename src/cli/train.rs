@@ -5,27 +5,29 @@ use super::instruments::{Instruments, TroubleArgs, WatchArgs};
 use super::interrupt::{self, Interrupt};
 use super::live::Live;
 use super::load::Source;
-use super::options::{DataArgs, DelayRule, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs};
+use super::models::{self, Kind};
+use super::options::{
+    DataArgs, DelayRule, ModelArgs, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs,
+};
 use super::output::Output;
 use super::progress::Bar;
 use super::value::Check;
 use super::{print, profile};
-use asyncsgd::record::{Outcome, Record};
+use asyncsgd::record::Record;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{
-    Dataset, LinearModel, LogisticLoss, Loss, LossKind, Metrics, ModelFormat, Precision, Real, Result, Run,
-    SavedModel, Stop, scores,
-};
-use std::path::{Path, PathBuf};
+use asyncsgd::{LogisticLoss, LossKind, ModelSpec, Precision, Real, Result, Run, Stop};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Train a linear model and report its objective, its speed and its delays
+/// Train a model and report its objective, its speed and its delays
 #[derive(clap::Args, Debug)]
 #[command(after_help = super::help::TRAIN)]
 pub struct Args {
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     objective: ObjectiveArgs,
     #[command(flatten)]
@@ -44,7 +46,7 @@ pub struct Args {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Output")]
 struct WriteArgs {
-    /// Save the model: .safetensors, or LIBLINEAR text where the name ends in .model
+    /// Save the model: .safetensors, or for a linear one LIBLINEAR text where the name ends in .model
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Write everything that the run tells as JSON; - is standard output, without the report
@@ -73,9 +75,9 @@ pub struct Plan {
 }
 
 /// The data, and how long loading them took.
-struct Loaded {
-    train: Dataset,
-    test: Option<Dataset>,
+struct Loaded<D> {
+    train: D,
+    test: Option<D>,
     seconds: f64,
     /// What Ctrl-C sets from now on, in the first run or a later one.
     interrupt: Interrupt,
@@ -98,12 +100,14 @@ impl Plan {
         let mut check = Check::default();
         let source = Source::check(&mut check, args.data, args.objective.intercept);
         let open = args.stop.epochs.is_none() && args.stop.time_limit.is_none();
-        let training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
+        let mut training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
+        training.model = check.take(args.model.model);
+        training.check_model(&mut check, source.intercept);
         let WriteArgs { save, json, quiet } = args.write;
         if let Some(save) = &save {
-            let text = check.result(ModelFormat::of(save))? == Some(ModelFormat::Liblinear);
+            check.result(models::check_save(&training, save))?;
             check.require(
-                !(text && source.zero_based),
+                !(save.extension().is_some_and(|e| e == "model") && source.zero_based),
                 "--save: LIBLINEAR's text cannot say that indices start from 0, expected a .safetensors file",
             );
         }
@@ -133,33 +137,33 @@ impl Plan {
         Ok(Self { source, training, save, json, quiet, instruments, open, live, rules })
     }
 
-    /// Loads, and trains with one loss and one type of parameters.
-    fn train<T: Real>(&self, loss: impl Loss) -> Result<u8> {
+    /// Loads, and trains one kind of model with one type of parameters.
+    fn train<T: Real, K: Kind>(&self, kind: &K) -> Result<u8> {
         let start = Instant::now();
         let bar = Bar::new(self.quiet);
         bar.say("loading");
-        let (train, test) = self.source.load(self.training.loss, self.training.seed)?;
+        let (train, test) = kind.load(&self.source, &self.training)?;
         let loaded =
             Loaded { train, test, seconds: start.elapsed().as_secs_f64(), interrupt: interrupt::flag() };
         let mut plan = self.clone();
-        plan.instruments.settle(&mut plan.training, plan.open, loaded.train.len());
+        plan.instruments.settle(&mut plan.training, plan.open, kind.examples(&loaded.train));
         if plan.rules.is_empty() {
-            return plan.single::<T>(loss, &loaded, bar);
+            return plan.single::<T, K>(kind, &loaded, bar);
         }
         bar.clear();
-        plan.compare::<T>(loss, &loaded)
+        plan.compare::<T, K>(kind, &loaded)
     }
 
     /// Trains once, writes what there is to write, and reports.
-    fn single<T: Real>(&self, loss: impl Loss, loaded: &Loaded, bar: Bar) -> Result<u8> {
-        let Trained { run, record, quit } = self.once::<T>(loss, loaded, bar)?;
+    fn single<T: Real, K: Kind>(&self, kind: &K, loaded: &Loaded<K::Data>, bar: Bar) -> Result<u8> {
+        let Trained { run, record, quit } = self.once::<T, K>(kind, loaded, bar)?;
         for warning in &record.warnings {
             super::say(format_args!("warning: {warning}"));
         }
         let diverged = run.stop == Stop::Diverged;
         // All is tried: one full disk is not to cost the rest of what was learnt.
         let saved = match &self.save {
-            Some(path) if !diverged => self.save(path, &loaded.train, &run, &record),
+            Some(path) if !diverged => kind.save(path, &self.training, &loaded.train, &run, &record),
             _ => Ok(()),
         };
         let json =
@@ -188,23 +192,21 @@ impl Plan {
     }
 
     /// Trains once.
-    fn once<T: Real>(&self, loss: impl Loss, loaded: &Loaded, bar: Bar) -> Result<Trained<T>> {
+    fn once<T: Real, K: Kind>(&self, kind: &K, loaded: &Loaded<K::Data>, bar: Bar) -> Result<Trained<T>> {
         let (options, train) = (&self.training, &loaded.train);
-        let mut model = LinearModel::new(loss).with_l1(options.l1);
-        if let Some(l2) = options.l2 {
-            model = model.with_l2(l2);
-        }
-        let (trainer, tracing) = self.instruments.put_on(options.trainer(model).precision::<T>())?;
+        let (trainer, tracing) =
+            self.instruments.put_on(options.trainer(kind.model::<T>(options)).precision::<T>())?;
+        let examples = kind.examples(train);
         let flag = Arc::clone(&loaded.interrupt);
         let mut quit = false;
         let run = if self.live {
             bar.clear();
-            let mut view = Live::new(train.len(), self.quiet, Arc::clone(&flag));
+            let mut view = Live::new(examples, self.quiet, Arc::clone(&flag));
             let run = trainer.interrupt(flag).observe(|event| view.event(event)).run(train);
             quit = view.quit();
             run
         } else {
-            let run = trainer.interrupt(flag).observe(bar.watch(train.len())).run(train);
+            let run = trainer.interrupt(flag).observe(bar.watch(examples)).run(train);
             bar.clear();
             run
         };
@@ -213,25 +215,34 @@ impl Plan {
         let run = run?;
         traced?;
         let test = loaded.test.as_ref();
-        let outcome = outcome(options.loss, train, test, &run);
+        let outcome = kind.outcome(options, train, test, &run)?;
         let profile = self.instruments.profiling(&run);
-        let (source, load_seconds) = (&self.source, loaded.seconds);
-        let subcommand = if self.live { "profile" } else { "train" };
-        let trouble = self.instruments.words();
-        let context = Context { source, options, train, test, load_seconds, profile, subcommand, trouble };
+        let source = &self.source;
+        let embedded = source.data.is_none();
+        let context = Context {
+            source,
+            options,
+            objective: kind.objective(options, train),
+            data: kind.about(train, embedded),
+            test: test.map(|test| kind.about(test, embedded && source.test.is_none())),
+            load_seconds: loaded.seconds,
+            profile,
+            subcommand: if self.live { "profile" } else { "train" },
+            trouble: self.instruments.words(),
+        };
         let mut record = context.record(&run, outcome);
         record.warnings.extend(self.instruments.missed(&run));
         Ok(Trained { run, record, quit })
     }
 
     /// Trains with each of the step rules in turn, and prints a table.
-    fn compare<T: Real>(&self, loss: impl Loss, loaded: &Loaded) -> Result<u8> {
+    fn compare<T: Real, K: Kind>(&self, kind: &K, loaded: &Loaded<K::Data>) -> Result<u8> {
         let mut records = Vec::new();
         let mut stopped = None;
         for &step in &self.rules {
             let training = Training { step, ..self.training.clone() };
             let plan = Plan { training, ..self.clone() };
-            let Trained { run, record, quit } = plan.once::<T>(loss, loaded, Bar::new(self.quiet))?;
+            let Trained { run, record, quit } = plan.once::<T, K>(kind, loaded, Bar::new(self.quiet))?;
             for warning in &record.warnings {
                 super::say(format_args!("warning: {step}: {warning}"));
             }
@@ -249,30 +260,6 @@ impl Plan {
         }
         Ok(stopped.unwrap_or(0))
     }
-
-    fn save<T: Real>(&self, path: &Path, train: &Dataset, run: &Run<T>, record: &Record) -> Result<()> {
-        let mut model = SavedModel::new(self.training.loss, train, &run.weights);
-        (model.l2, model.l1) = (Some(record.plan.l2), Some(record.plan.l1));
-        let objective = record.outcome.objective.to_string();
-        let told = [("command", &record.plan.command), ("objective", &objective), ("stop", &record.stop)];
-        model.provenance.extend(told.map(|(key, value)| (key.to_owned(), value.clone())));
-        model.save(path)
-    }
-}
-
-/// The metrics on the held-out rows, or on the training rows where there are none.
-pub fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run: &Run<T>) -> Outcome {
-    let data = test.unwrap_or(train);
-    let metrics = Metrics::new(loss, &scores(data, &run.weights), data.labels());
-    Outcome {
-        on: if test.is_some() { "test" } else { "train" }.into(),
-        accuracy: metrics.accuracy,
-        auc: metrics.auc,
-        log_loss: metrics.log_loss,
-        rmse: metrics.rmse,
-        mae: metrics.mae,
-        ..Outcome::default()
-    }
 }
 
 /// Runs the command.
@@ -289,17 +276,21 @@ impl Plan {
     /// # Errors
     /// Everything that can be wrong with data and outputs.
     pub fn run(&self) -> Result<u8> {
-        match self.training.loss {
-            LossKind::Logistic => self.with_loss(LogisticLoss),
+        let options = &self.training;
+        match (&options.model, options.loss) {
+            (ModelSpec::Linear, LossKind::Logistic) => self.with(&models::Linear(LogisticLoss)),
             // The others share an instance of the engine.
-            other => self.with_loss(other),
+            (ModelSpec::Linear, other) => self.with(&models::Linear(other)),
+            (model @ (ModelSpec::Softmax | ModelSpec::Mlp(..)), loss) => {
+                self.with(&models::Network::new(model.clone(), loss))
+            }
         }
     }
 
-    fn with_loss(&self, loss: impl Loss) -> Result<u8> {
+    fn with<K: Kind>(&self, kind: &K) -> Result<u8> {
         match self.training.precision {
-            Precision::F32 => self.train::<f32>(loss),
-            Precision::F64 => self.train::<f64>(loss),
+            Precision::F32 => self.train::<f32, K>(kind),
+            Precision::F64 => self.train::<f64, K>(kind),
         }
     }
 }

@@ -27,7 +27,7 @@ const PUBLISHING: f64 = 10.0;
 const MAX_ROWS: usize = 8192;
 
 /// The rows of a block and the number of hot parameters; (1, 0) is direct. `counts` tells how many examples touch
-/// each parameter, and falls; `None` where each touches all.
+/// each parameter, and falls; `None` where each touches all. `copies` tells that a copy pays even for one worker.
 pub(super) fn choose(
     asked: BlockSize,
     hot: Option<usize>,
@@ -35,12 +35,13 @@ pub(super) fn choose(
     examples: usize,
     parameters: usize,
     counts: Option<&[u32]>,
+    copies: bool,
 ) -> (usize, usize) {
     let automatic = asked == BlockSize::Auto;
     let rows = match asked {
         BlockSize::Rows(rows) => rows.min(examples),
         // One worker has nobody to keep traffic from.
-        BlockSize::Auto if workers == 1 => 1,
+        BlockSize::Auto if workers == 1 && !copies => 1,
         BlockSize::Auto => automatic_rows(workers, examples, counts),
     };
     if rows < 2 || (automatic && counts.is_some_and(|counts| hot_share(counts, rows, examples) < HOT_SHARE)) {
@@ -87,7 +88,8 @@ mod tests {
     #[test]
     fn text_has_long_blocks_for_few_workers_and_short_ones_for_many() {
         let counts = zipf(200_000, 10.0, 15.7e6, 200_000);
-        let of = |workers| choose(BlockSize::Auto, None, workers, 200_000, counts.len(), Some(&counts));
+        let of =
+            |workers| choose(BlockSize::Auto, None, workers, 200_000, counts.len(), Some(&counts), false);
         assert_eq!(of(1), (1, 0));
         assert!((2500..=4000).contains(&of(2).0), "{:?}", of(2));
         assert_eq!(of(4).0, 1000);
@@ -98,16 +100,19 @@ mod tests {
     #[test]
     fn few_features_need_no_long_blocks() {
         let counts = vec![300_000u32; 50];
-        assert_eq!(choose(BlockSize::Auto, None, 2, 600_000, 50, Some(&counts)), (3000, 50));
-        assert_eq!(choose(BlockSize::Auto, None, 4, 10_000, 70, None), (25, 70));
+        assert_eq!(choose(BlockSize::Auto, None, 2, 600_000, 50, Some(&counts), false), (3000, 50));
+        assert_eq!(choose(BlockSize::Auto, None, 4, 10_000, 70, None, false), (25, 70));
     }
 
     #[test]
     fn wide_data_is_direct_unless_asked() {
         let counts = zipf(1_350_000, 2000.0, 9.1e6, 20_000);
-        assert_eq!(choose(BlockSize::Auto, None, 2, 20_000, counts.len(), Some(&counts)), (1, 0));
-        let (rows, hot) = choose(BlockSize::Rows(64), None, 2, 20_000, counts.len(), Some(&counts));
+        assert_eq!(choose(BlockSize::Auto, None, 2, 20_000, counts.len(), Some(&counts), false), (1, 0));
+        let (rows, hot) = choose(BlockSize::Rows(64), None, 2, 20_000, counts.len(), Some(&counts), false);
         assert!(rows == 64 && hot > 0);
-        assert_eq!(choose(BlockSize::Rows(64), Some(9), 2, 20_000, counts.len(), Some(&counts)), (64, 9));
+        assert_eq!(
+            choose(BlockSize::Rows(64), Some(9), 2, 20_000, counts.len(), Some(&counts), false),
+            (64, 9)
+        );
     }
 }

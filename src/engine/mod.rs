@@ -324,7 +324,7 @@ fn execute<T: Real, O: Objective<T>>(
             .zip(&plan.pins)
             .map(|(worker, &pin)| {
                 let (gate, course, plan) = (&gate, &course, &plan);
-                let bounds = curvature.as_ref().map(|c| &c.coordinates[..]);
+                let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
                     let pinned = pin.is_none_or(crate::topology::pin_current);

@@ -128,7 +128,8 @@ impl<T: Real> Solve<'_, T> {
         let workers = options.workers.unwrap_or_else(|| Topology::detect().cores());
         let (rows, counts) = (linear.rows(), Objective::<T>::counts(linear));
         let auto = BlockSize::Auto;
-        let (block, _) = blocks::choose(auto, options.hot, workers, rows.len(), rows.features(), counts);
+        let (block, _) =
+            blocks::choose(auto, options.hot, workers, rows.len(), rows.features(), counts, false);
         if block == 1 {
             return BlockSize::Rows(1);
         }

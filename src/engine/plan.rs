@@ -162,7 +162,8 @@ impl Options {
             return Err(Error::Usage(wrong));
         }
         let counts = objective.counts();
-        let (block, hot) = blocks::choose(block, self.hot, workers, examples, parameters, counts);
+        let (block, hot) =
+            blocks::choose(block, self.hot, workers, examples, parameters, counts, objective.copies());
         let evaluate_every = self.evaluate_every.min(epochs.ceil() as usize).max(1);
         let phase = examples.saturating_mul(evaluate_every);
         let chunk = if block > 1 { block } else { direct_chunk(workers, phase, self.batch).min(examples) };

@@ -3,6 +3,7 @@
 //! This is the fence for `unsafe`: the loops go without bounds checks where a [`Row`]'s invariant or a
 //! length check before the loop shows that none can fail, and everything that leaves here is safe.
 
+pub(crate) mod matrix;
 pub(crate) mod plain;
 mod rows;
 mod runs;

@@ -112,6 +112,12 @@ pub trait Objective<T: Real = f32>: Sync {
         None
     }
 
+    /// Whether a worker should work on a copy of its own even when it is alone: where an example touches many
+    /// parameters, and loops over plain floats are several times as fast as those over shared ones.
+    fn copies(&self) -> bool {
+        false
+    }
+
     /// A bound on f(w) − min f that is proven. May move the weights to a better point if the relative gap of that is
     /// within `target`; may also tell nothing, `None`, where the objective has no such bound or sees cheaply that
     /// it would be above the target. Called while no worker writes; part of training time.
@@ -145,7 +151,7 @@ pub struct Curvature {
     pub example_mean: f64,
     /// For each coordinate a bound on the curvature of the mean loss that includes the coupling to the
     /// others: the Gershgorin row sum κ·mean_s |x_si|·‖x_s‖₁, κ the bound on loss″. diag(g) − H is
-    /// diagonally dominant, hence positive semidefinite.
+    /// diagonally dominant, hence positive semidefinite. Empty where it is not known.
     pub coordinates: Vec<f32>,
     /// Strong convexity from the regulariser; 0 where there is none.
     pub strong_convexity: f64,

@@ -280,6 +280,11 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
         }
         T::Atomic::copy_out(&self.cells[start + split..], rest);
     }
+
+    #[inline]
+    fn private(&self) -> &[T] {
+        self.hot
+    }
 }
 
 impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
@@ -324,6 +329,11 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
         if !rest.is_empty() {
             self.failed += M::axpy_dense(&self.cells[start + split..], rest, a);
         }
+    }
+
+    #[inline]
+    fn private_mut(&mut self) -> &mut [T] {
+        self.hot
     }
 }
 

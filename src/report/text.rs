@@ -53,7 +53,8 @@ impl<W: Write + ?Sized> Page<'_, W> {
         let l1 = if plan.l1 > 0.0 { format!(", l1 {}", short(plan.l1)) } else { String::new() };
         let intercept = if plan.intercept { "with intercept" } else { "no intercept" };
         let (loss, l2, precision) = (&plan.loss, short(plan.l2), &plan.precision);
-        self.entry("objective", &format!("{loss} loss, l2 {l2}{l1}, {intercept}, {precision}"))?;
+        let model = if plan.model == "linear" { String::new() } else { format!("{}, ", plan.model) };
+        self.entry("objective", &format!("{model}{loss} loss, l2 {l2}{l1}, {intercept}, {precision}"))?;
         let block = match plan.block {
             1 => "each update sent on its own".to_owned(),
             rows => format!(

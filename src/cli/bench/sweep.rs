@@ -4,9 +4,9 @@ use super::Plan;
 use super::conditions::{self, Watch};
 use crate::cli::gather::{self, Context};
 use crate::cli::instruments::Instruments;
+use crate::cli::models;
 use crate::cli::options::Training;
 use crate::cli::progress::Bar;
-use crate::cli::train;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{self, Bench, Case, Settings, Spread, TimedRun};
 use asyncsgd::{Dataset, LinearModel, Loss, Real, Result, Run, Stop};
@@ -147,14 +147,15 @@ impl Sweep<'_> {
         let context = Context {
             source: &self.plan.source,
             options: training,
-            train: self.data,
+            objective: (training.loss.to_string(), training.l2.unwrap_or(1.0 / self.data.len() as f64)),
+            data: gather::data(self.data, self.plan.source.data.is_none()),
             test: None,
             load_seconds: self.load_seconds,
             profile: instruments.profiling(&run),
             subcommand: "train",
             trouble: Vec::new(),
         };
-        let record = context.record(&run, train::outcome(training.loss, self.data, None, &run));
+        let record = context.record(&run, models::outcome(training.loss, self.data, None, &run));
         instruments.write(&run, &record)?;
         Ok(run)
     }

@@ -89,6 +89,7 @@ impl Plan {
         };
         Options {
             command: self.command(run),
+            model: "linear".into(),
             loss: if self.quadratic.is_some() { "quadratic".into() } else { self.loss.to_string() },
             l2: run.l2,
             l1: 0.0,

@@ -1,7 +1,10 @@
 //! Saved models: what a trained linear model needs to predict, and where it came from.
 
 mod liblinear;
+mod named;
 mod tensors;
+
+pub use named::{Tensor, TensorModel};
 
 use super::kind::LossKind;
 use super::loss::sigmoid;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The metadata's entry. One entry, as the order of several would change from file to file.
-const ENTRY: &str = "asyncsgd";
+pub(super) const ENTRY: &str = "asyncsgd";
 
 /// The version of [`Header`].
 const FORMAT: u32 = 1;
@@ -113,18 +113,32 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<SavedModel> {
 
 /// The numbers of a one-dimensional tensor, all finite.
 fn vector(tensors: &SafeTensors<'_>, name: &str, file: &str) -> Result<(Vec<f64>, Precision)> {
+    let (values, shape, precision) = numbers(tensors, name, file)?;
+    if shape.len() != 1 {
+        let found = format!("tensor '{name}' of shape {shape:?}");
+        return Err(Error::input(file, 0, 0, found, "one dimension of F32 or F64"));
+    }
+    Ok((values, precision))
+}
+
+/// The numbers of a tensor, all finite, with its shape.
+pub(super) fn numbers(
+    tensors: &SafeTensors<'_>,
+    name: &str,
+    file: &str,
+) -> Result<(Vec<f64>, Vec<usize>, Precision)> {
     let wrong = |found: String, expected: &str| Error::input(file, 0, 0, found, expected);
     let tensor = tensors.tensor(name).map_err(|e| wrong(e.to_string(), "a model saved by asyncsgd"))?;
     let (data, shape) = (tensor.data(), tensor.shape());
-    let (values, precision): (Vec<f64>, _) = match (tensor.dtype(), shape) {
-        (Dtype::F32, [_]) => {
+    let (values, precision): (Vec<f64>, _) = match tensor.dtype() {
+        Dtype::F32 => {
             let of = |c: &[u8; 4]| f64::from(f32::from_le_bytes(*c));
             (data.as_chunks().0.iter().map(of).collect(), Precision::F32)
         }
-        (Dtype::F64, [_]) => {
+        Dtype::F64 => {
             (data.as_chunks().0.iter().map(|c: &[u8; 8]| f64::from_le_bytes(*c)).collect(), Precision::F64)
         }
-        (dtype, _) => {
+        dtype => {
             let found = format!("tensor '{name}' of type {dtype} and shape {shape:?}");
             return Err(wrong(found, "one dimension of F32 or F64"));
         }
@@ -132,5 +146,5 @@ fn vector(tensors: &SafeTensors<'_>, name: &str, file: &str) -> Result<(Vec<f64>
     if let Some(at) = values.iter().position(|w| !w.is_finite()) {
         return Err(wrong(format!("{} at '{name}'[{at}]", values[at]), "finite weights"));
     }
-    Ok((values, precision))
+    Ok((values, shape.to_vec(), precision))
 }

@@ -1,0 +1,104 @@
+//! The kinds of models as the commands see them: one file a kind.
+
+mod linear;
+mod network;
+
+pub use linear::{Linear, outcome};
+pub use network::Network;
+
+use super::load::Source;
+use super::options::Training;
+use super::predict;
+use asyncsgd::record::{Data, Outcome, Record};
+use asyncsgd::{Error, Model, ModelFormat, ModelSpec, Real, Result, Run, TensorModel};
+use std::path::Path;
+
+/// A kind of model: how its data are loaded, how it is trained, and what is told and kept of it.
+pub trait Kind: Clone {
+    /// What it is trained on.
+    type Data;
+
+    /// Training and test data, as the model needs them.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or do not suit the model.
+    fn load(&self, source: &Source, options: &Training) -> Result<(Self::Data, Option<Self::Data>)>;
+
+    /// The number of examples.
+    fn examples(&self, data: &Self::Data) -> usize;
+
+    /// What is told of the data; `embedded` if they are a part of the program.
+    fn about(&self, data: &Self::Data, embedded: bool) -> Data;
+
+    /// What the trainer trains.
+    fn model<T: Real>(&self, options: &Training) -> impl Model<T, Data = Self::Data>;
+
+    /// What the objective is: the loss by name, and the strength of the L2 penalty.
+    fn objective(&self, options: &Training, train: &Self::Data) -> (String, f64);
+
+    /// The metrics on the held-out data, or on the training data where there are none.
+    ///
+    /// # Errors
+    /// Where the data do not suit the model.
+    fn outcome<T: Real>(
+        &self,
+        options: &Training,
+        train: &Self::Data,
+        test: Option<&Self::Data>,
+        run: &Run<T>,
+    ) -> Result<Outcome>;
+
+    /// Saves the model.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    fn save<T: Real>(
+        &self,
+        path: &Path,
+        options: &Training,
+        train: &Self::Data,
+        run: &Run<T>,
+        record: &Record,
+    ) -> Result<()>;
+}
+
+/// Where a model comes from, for its file.
+pub fn provenance(record: &Record) -> impl Iterator<Item = (String, String)> {
+    let told = [
+        ("command", record.plan.command.clone()),
+        ("objective", record.outcome.objective.to_string()),
+        ("stop", record.stop.clone()),
+    ];
+    told.into_iter().map(|(key, value)| (key.to_owned(), value))
+}
+
+/// Whether a model can be saved in a file of this name.
+///
+/// # Errors
+/// [`Error::Usage`] where it cannot.
+pub fn check_save(options: &Training, path: &Path) -> Result<()> {
+    if options.model == ModelSpec::Linear {
+        return ModelFormat::of(path).map(drop);
+    }
+    if path.extension().is_some_and(|extension| extension == "safetensors") {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Error::usage(format!("model file '{path}': expected a name that ends in .safetensors")))
+}
+
+/// Predicts with a saved model that is not linear.
+///
+/// # Errors
+/// Where model, data or options do not fit, or the output cannot be written.
+pub fn predict(model: &TensorModel, args: &predict::Args) -> Result<u8> {
+    let file = args.model.display().to_string();
+    let spec = model.model.parse::<ModelSpec>();
+    match spec {
+        Ok(ModelSpec::Softmax | ModelSpec::Mlp(..)) => network::predict(model, &file, args),
+        Ok(ModelSpec::Linear) | Err(_) => {
+            let found = format!("model '{}'", model.model);
+            Err(Error::input(file, 0, 0, found, "a model that this version knows"))
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Softmax regression and multilayer perceptrons.
+
+use super::Kind;
+use crate::cli::gather;
+use crate::cli::load::Source;
+use crate::cli::options::Training;
+use crate::cli::output::Output;
+use crate::cli::predict::Args;
+use asyncsgd::record::{Data, Outcome, Record};
+use asyncsgd::{
+    Dataset, Error, Loader, LossKind, Model, ModelSpec, NetworkOutput, Precision, Real, Result, Run, Tensor,
+    TensorModel,
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+/// A network as `--model` and `--loss` ask for it.
+#[derive(Debug, Clone)]
+pub struct Network {
+    spec: ModelSpec,
+    output: NetworkOutput,
+}
+
+impl Network {
+    /// A network of this kind; outputs are numbers where the loss is squared, else classes.
+    pub fn new(spec: ModelSpec, loss: LossKind) -> Self {
+        let output = if loss == LossKind::Squared { NetworkOutput::Squared } else { NetworkOutput::Softmax };
+        Self { spec, output }
+    }
+
+    fn network(&self, l2: Option<f64>) -> asyncsgd::Network {
+        let network = match &self.spec {
+            ModelSpec::Mlp(layers, activation) => {
+                asyncsgd::Network::mlp(layers).with_activation(*activation).with_output(self.output)
+            }
+            _ => asyncsgd::Network::softmax(),
+        };
+        match l2 {
+            Some(l2) => network.with_l2(l2),
+            None => network,
+        }
+    }
+
+    /// The features that the data must have at least.
+    fn inputs(&self) -> usize {
+        match &self.spec {
+            ModelSpec::Mlp(layers, _) => layers[0],
+            _ => 0,
+        }
+    }
+}
+
+impl Kind for Network {
+    type Data = Dataset;
+
+    fn load(&self, source: &Source, options: &Training) -> Result<(Dataset, Option<Dataset>)> {
+        let (train, test) = source.read(options.seed, self.inputs())?;
+        let (train, test) = match self.output {
+            NetworkOutput::Squared => (train, test),
+            NetworkOutput::Softmax => {
+                let train = train.multiclass()?;
+                let labels = train.classes().unwrap_or_default();
+                let test = test.map(|test| test.multiclass_as(labels)).transpose()?;
+                (train, test)
+            }
+        };
+        // Data and model must fit before the work begins.
+        self.network(options.l2).shape(train.features(), train.classes().map(<[f32]>::len))?;
+        Ok((train, test))
+    }
+
+    fn examples(&self, data: &Dataset) -> usize {
+        data.len()
+    }
+
+    fn about(&self, data: &Dataset, embedded: bool) -> Data {
+        gather::data(data, embedded)
+    }
+
+    fn model<T: Real>(&self, options: &Training) -> impl Model<T, Data = Dataset> {
+        self.network(options.l2)
+    }
+
+    fn objective(&self, options: &Training, train: &Dataset) -> (String, f64) {
+        let loss = match self.output {
+            NetworkOutput::Softmax => "softmax",
+            NetworkOutput::Squared => "squared",
+        };
+        (loss.to_owned(), self.network(options.l2).l2(train.len()))
+    }
+
+    fn outcome<T: Real>(
+        &self,
+        options: &Training,
+        train: &Dataset,
+        test: Option<&Dataset>,
+        run: &Run<T>,
+    ) -> Result<Outcome> {
+        let data = test.unwrap_or(train);
+        let outputs = self.network(options.l2).outputs(data, &run.weights)?;
+        let outcome =
+            Outcome { on: if test.is_some() { "test" } else { "train" }.into(), ..Outcome::default() };
+        Ok(match self.output {
+            NetworkOutput::Softmax => {
+                let (accuracy, log_loss) = quality(&outputs, data.labels());
+                Outcome { accuracy: Some(accuracy), log_loss: Some(log_loss), ..outcome }
+            }
+            NetworkOutput::Squared => {
+                let errors = outputs.iter().zip(data.labels()).map(|(z, &y)| z[0] - f64::from(y));
+                let (squares, sum) = errors.fold((0.0, 0.0), |(s, a), e: f64| (s + e * e, a + e.abs()));
+                let n = data.len() as f64;
+                Outcome { rmse: Some((squares / n).sqrt()), mae: Some(sum / n), ..outcome }
+            }
+        })
+    }
+
+    /// Tensors `weight1`, `bias1`, …: \[inputs, outputs\] and \[outputs\] of each layer, inputs by original id. An
+    /// intercept is the bias of softmax regression.
+    fn save<T: Real>(
+        &self,
+        path: &Path,
+        options: &Training,
+        train: &Dataset,
+        run: &Run<T>,
+        record: &Record,
+    ) -> Result<()> {
+        let shape = self.network(options.l2).shape(train.features(), train.classes().map(<[f32]>::len))?;
+        let mut tensors = Vec::new();
+        for (number, layer) in shape.layers().iter().enumerate() {
+            let (width, mut matrix) = (layer.outputs(), run.weights[layer.matrix()].to_vec());
+            let mut bias = layer.bias().map(|bias| run.weights[bias].to_vec());
+            if number == 0 {
+                let by_id = train.restore(&(0..train.features() as u32).collect::<Vec<_>>());
+                let rows =
+                    by_id.iter().map(|&rank| &run.weights[layer.matrix()][rank as usize * width..][..width]);
+                matrix = rows.flatten().copied().collect();
+                if train.intercept().is_some() {
+                    bias = Some(matrix.split_off(matrix.len() - width));
+                }
+            }
+            let inputs = matrix.len() / width;
+            tensors.push(Tensor::new(format!("weight{}", number + 1), &[inputs, width], &matrix));
+            tensors.extend(bias.map(|bias| Tensor::new(format!("bias{}", number + 1), &[width], &bias)));
+        }
+        let about = [
+            ("labels", json!(train.classes())),
+            ("features", json!(train.features() - usize::from(train.intercept().is_some()))),
+            ("one_based", json!(train.one_based())),
+            ("output", json!(if self.output == NetworkOutput::Softmax { "softmax" } else { "squared" })),
+        ];
+        let precision = if T::NAME == f32::NAME { Precision::F32 } else { Precision::F64 };
+        let provenance = super::provenance(record).chain([
+            ("data".to_owned(), train.name().to_owned()),
+            ("data-hash".to_owned(), train.hash().to_owned()),
+        ]);
+        TensorModel {
+            model: self.spec.to_string(),
+            about: about.map(|(key, value)| (key.to_owned(), value)).into(),
+            tensors,
+            precision,
+            provenance: provenance.collect::<BTreeMap<_, _>>(),
+        }
+        .save(path)
+    }
+}
+
+/// The share of rows whose class has the largest output, and the mean of −ln p(class).
+fn quality(outputs: &[Vec<f64>], classes: &[f32]) -> (f64, f64) {
+    let (mut correct, mut loss) = (0usize, 0.0);
+    for (z, &class) in outputs.iter().zip(classes) {
+        correct += usize::from(best(z) == class as usize);
+        loss += ln_sum(z) - z[class as usize];
+    }
+    let n = outputs.len() as f64;
+    (correct as f64 / n, loss / n)
+}
+
+/// The first of the largest.
+fn best(z: &[f64]) -> usize {
+    (1..z.len()).fold(0, |best, c| if z[c] > z[best] { c } else { best })
+}
+
+/// ln Σ e^z.
+fn ln_sum(z: &[f64]) -> f64 {
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    max + z.iter().map(|z| (z - max).exp()).sum::<f64>().ln()
+}
+
+/// Predicts with a saved network.
+///
+/// # Errors
+/// Where model, data or options do not fit, or the output cannot be written.
+pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
+    let spec: ModelSpec = model.model.parse()?;
+    let labels: Option<Vec<f32>> = model.entry("labels", file)?;
+    let (features, one_based): (usize, bool) =
+        (model.entry("features", file)?, model.entry("one_based", file)?);
+    let output = match model.entry::<String>("output", file)?.as_str() {
+        "softmax" if labels.is_some() => NetworkOutput::Softmax,
+        "squared" if labels.is_none() => NetworkOutput::Squared,
+        other => {
+            let found = format!("outputs '{other}'");
+            return Err(Error::input(file, 0, 0, found, "softmax with labels, or squared"));
+        }
+    };
+    if args.probability && labels.is_none() {
+        return Err(Error::usage("--probability: found a model of numbers, expected one of classes"));
+    }
+    let data = args.data.iter().chain([&args.model]).map(|path| path.as_path()).collect::<Vec<_>>();
+    let to = args.output.as_ref().map_or(Ok(Output::stdout()), |path| Output::check(path, &data))?;
+    let Some(path) = &args.data else {
+        return Err(Error::usage(
+            "data: found none, expected a file: the embedded flights are for linear models",
+        ));
+    };
+    // One row without features gives the numbering that the file is read with: the model's own.
+    let numbering = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], features)?;
+    let softmax = spec == ModelSpec::Softmax;
+    let biased = softmax && model.tensors.iter().any(|tensor| tensor.name == "bias1");
+    let numbering = if biased { numbering.with_intercept() } else { numbering };
+    let data = Loader::new(path).like(&numbering).zero_based(args.zero_based || !one_based).load()?;
+    let shown = data.clone();
+    let network = Network { spec, output }.network(Some(0.0));
+    let shape = network.shape(data.features(), labels.as_ref().map(Vec::len))?;
+    let mut weights = vec![0f64; shape.parameters()];
+    for (number, layer) in shape.layers().iter().enumerate() {
+        let number = number + 1;
+        let inputs = layer.inputs() - usize::from(biased);
+        let matrix = model.tensor(&format!("weight{number}"), &[inputs, layer.outputs()], file)?;
+        let bias = format!("bias{number}");
+        let mut to = &mut weights[layer.matrix()];
+        if biased {
+            // The intercept has rank 0.
+            let (first, rest) = to.split_at_mut(layer.outputs());
+            first.copy_from_slice(model.tensor(&bias, &[layer.outputs()], file)?);
+            to = rest;
+        }
+        to.copy_from_slice(matrix);
+        if let Some(at) = layer.bias() {
+            weights[at].copy_from_slice(model.tensor(&bias, &[layer.outputs()], file)?);
+        }
+    }
+    let known = labels.as_deref().map(|labels| data.clone().multiclass_as(labels));
+    // Only the number of classes is asked for here: rows may have labels that the model does not know, or none.
+    let outputs = shape.outputs(shown.rows(), &weights);
+    to.write(|out| {
+        outputs.iter().try_for_each(|z| match &labels {
+            _ if args.scores => line(out, z.iter().copied()),
+            Some(_) if args.probability => {
+                let sum = ln_sum(z);
+                line(out, z.iter().map(|z| (z - sum).exp()))
+            }
+            Some(labels) => writeln!(out, "{}", labels[best(z)]),
+            None => writeln!(out, "{}", z[0]),
+        })
+    })?;
+    if !args.quiet
+        && let Some(Ok(data)) = known
+    {
+        let (accuracy, log_loss) = quality(&outputs, data.labels());
+        let rows = asyncsgd::report::count(data.len() as u64);
+        crate::cli::say(format_args!(
+            "accuracy {:.2} % · log-loss {log_loss:.4} ({rows} rows)",
+            100.0 * accuracy
+        ));
+    }
+    Ok(0)
+}
+
+/// Numbers with spaces between them.
+fn line(out: &mut dyn Write, numbers: impl Iterator<Item = f64>) -> std::io::Result<()> {
+    for (i, x) in numbers.enumerate() {
+        write!(out, "{}{x}", if i > 0 { " " } else { "" })?;
+    }
+    writeln!(out)
+}

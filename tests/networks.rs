@@ -1,0 +1,254 @@
+//! Softmax regression and perceptrons: gradients, convergence with any number of workers, and the commands.
+#![cfg(not(loom))]
+
+mod common;
+
+use asyncsgd::{
+    Activation, BlockSize, Dataset, Model, Network, NetworkOutput, Objective, Sink, Trainer, Update, Weights,
+};
+use common::{asyncsgd, folder, stderr, stdout};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Rows with two thirds zeros in one of `classes` clusters; labels are class numbers times 2.
+fn clusters(rows: usize, features: usize, classes: usize, seed: u64) -> Dataset {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let centres: Vec<Vec<f32>> =
+        (0..classes).map(|_| (0..features).map(|_| rng.random_range(-1.0..1.0)).collect()).collect();
+    let (mut starts, mut ids, mut values, mut labels) = (vec![0], Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rows {
+        let class = rng.random_range(0..classes);
+        for (j, centre) in centres[class].iter().enumerate() {
+            if rng.random_range(0..3) > 0 {
+                ids.push(j as u32);
+                values.push(centre + rng.random_range(-0.5f32..0.5));
+            }
+        }
+        starts.push(ids.len() as u64);
+        labels.push(2.0 * class as f32);
+    }
+    Dataset::from_csr(starts, ids, values, labels, features).unwrap().laid_out(seed)
+}
+
+/// Parameters that are shared as far as an objective can tell.
+struct Shared<'a>(&'a mut [f64]);
+
+impl Weights<f64> for Shared<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn get(&self, i: usize) -> f64 {
+        self.0[i]
+    }
+    fn dot(&self, row: asyncsgd::Row<'_>) -> f64 {
+        Weights::dot(&*self.0, row)
+    }
+    fn dot_dense(&self, start: usize, x: &[f64]) -> f64 {
+        Weights::dot_dense(&*self.0, start, x)
+    }
+    fn copy_out(&self, start: usize, out: &mut [f64]) {
+        Weights::copy_out(&*self.0, start, out);
+    }
+}
+
+impl Sink<f64> for Shared<'_> {
+    fn update(&mut self, i: usize, change: impl Fn(f64) -> f64) {
+        Sink::update(&mut *self.0, i, change);
+    }
+    fn update_row(
+        &mut self,
+        row: asyncsgd::Row<'_>,
+        beside: &asyncsgd::Constants,
+        change: impl Fn(f64, f64, f64) -> f64,
+    ) {
+        Sink::update_row(&mut *self.0, row, beside, change);
+    }
+    fn axpy_dense(&mut self, start: usize, x: &[f64], a: f64) {
+        Sink::axpy_dense(&mut *self.0, start, x, a);
+    }
+}
+
+/// The mean of the steps of all mini-batches is the derivative of the value, coordinate by coordinate, and the same
+/// on parameters that are private and on shared ones.
+fn check(network: &Network, data: &Dataset, batch: usize) {
+    let objective = Model::<f64>::bind(network, data).unwrap();
+    let parameters = Objective::<f64>::parameters(&objective);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let w: Vec<f64> = (0..parameters).map(|_| rng.random_range(-0.7..0.7)).collect();
+    let (rate, batches) = (1e-7, (data.len() / batch) as f64);
+    let mut mean = vec![0.0; parameters];
+    let mut pass = Objective::<f64>::buffer(&objective);
+    for start in (0..data.len()).step_by(batch) {
+        let mut moved = w.clone();
+        objective.gradient(start..start + batch, &w[..], &mut pass);
+        objective.descend(&pass, rate, &mut moved[..]);
+        let (mut source, mut shared) = (w.clone(), w.clone());
+        objective.gradient(start..start + batch, &Shared(&mut source), &mut pass);
+        objective.descend(&pass, rate, &mut Shared(&mut shared));
+        for i in 0..parameters {
+            assert!((moved[i] - shared[i]).abs() < 1e-12, "w[{i}]: {} and {}", moved[i], shared[i]);
+            mean[i] += (w[i] - moved[i]) / rate / batches;
+        }
+    }
+    for i in 0..parameters {
+        let (mut up, mut down) = (w.clone(), w.clone());
+        (up[i], down[i]) = (w[i] + 1e-6, w[i] - 1e-6);
+        let numeric = (objective.value(&up) - objective.value(&down)) / 2e-6;
+        assert!((numeric - mean[i]).abs() < 2e-6, "w[{i}]: {numeric} and {}", mean[i]);
+    }
+}
+
+#[test]
+fn gradients_are_the_derivatives_of_the_value() {
+    let data = clusters(24, 9, 3, 5);
+    let classes = data.clone().multiclass().unwrap();
+    for batch in [1, 4] {
+        check(&Network::softmax().with_l2(0.1), &classes, batch);
+        check(&Network::softmax().with_l2(0.1), &classes.clone().with_intercept(), batch);
+        for activation in [Activation::Relu, Activation::Tanh] {
+            for layers in [&[9, 5, 3][..], &[9, 70, 4, 3]] {
+                check(&Network::mlp(layers).with_activation(activation).with_l2(0.05), &classes, batch);
+            }
+            let squared = Network::mlp(&[9, 6, 5, 1]).with_output(NetworkOutput::Squared);
+            check(&squared.with_activation(activation), &data, batch);
+        }
+    }
+}
+
+fn accuracy(network: &Network, data: &Dataset, weights: &[f32]) -> f64 {
+    let outputs = network.outputs(data, weights).unwrap();
+    let best = |z: &Vec<f64>| (0..z.len()).max_by(|&a, &b| z[a].total_cmp(&z[b])).unwrap();
+    let right = outputs.iter().zip(data.labels()).filter(|(z, label)| best(z) == **label as usize);
+    right.count() as f64 / data.len() as f64
+}
+
+#[test]
+fn any_number_of_workers_learns_in_every_mode() {
+    let (train, test) = clusters(4000, 20, 4, 3).multiclass().unwrap().split(0.25, 1).unwrap();
+    let networks = [(Network::softmax(), 1, None), (Network::mlp(&[20, 16, 4]), 8, Some(0.2))];
+    for (network, batch, rate) in networks {
+        for workers in [1, 2, 8] {
+            for update in [Update::Cas, Update::Racy] {
+                for block in [BlockSize::Auto, BlockSize::Rows(1), BlockSize::Rows(64)] {
+                    let mut trainer = Trainer::new(network.clone()).workers(workers).batch(batch).epochs(8);
+                    trainer = trainer.update(update).block(block);
+                    trainer = match rate {
+                        Some(rate) => trainer.rate(rate),
+                        None => trainer,
+                    };
+                    let run = trainer.run(&train).unwrap();
+                    let accuracy = accuracy(&network, &test, &run.weights);
+                    assert!(
+                        accuracy > 0.93,
+                        "{network:?}, {workers} workers, {update}, blocks of {block}: {accuracy}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_of_two_classes_is_logistic_regression() {
+    let data = clusters(500, 6, 2, 9);
+    let softmax = Trainer::new(Network::softmax().with_l2(0.02)).workers(1).epochs(300).seed(1);
+    let softmax = softmax.run(&data.clone().multiclass().unwrap()).unwrap();
+    // w and −w share the difference, so its penalty is half as strong.
+    let logistic = Trainer::new(asyncsgd::Logistic::l2(0.01)).workers(1).epochs(300).seed(1);
+    let logistic = logistic.run(&data.binary().unwrap()).unwrap();
+    for (pair, w) in softmax.weights.chunks(2).zip(&logistic.weights) {
+        assert!((pair[1] - pair[0] - w).abs() < 0.02, "{pair:?} {w}");
+    }
+}
+
+#[test]
+fn one_worker_repeats_a_run_to_the_bit() {
+    let data = clusters(600, 10, 3, 2).multiclass().unwrap();
+    let run = |seed| {
+        let trainer = Trainer::new(Network::mlp(&[10, 12, 3])).workers(1).batch(4).epochs(2).seed(seed);
+        trainer.run(&data).unwrap().weights
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+/// The clusters as LIBSVM text.
+fn text(data: &Dataset) -> String {
+    let row = |i: usize| {
+        let pairs = data.row(i).iter().map(|(j, v)| (data.feature_order()[j] + 1, v));
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort_by_key(|pair| pair.0);
+        let pairs: String = pairs.iter().map(|(j, v)| format!(" {j}:{v}")).collect();
+        format!("{}{pairs}\n", data.label(i))
+    };
+    (0..data.len()).map(row).collect()
+}
+
+#[test]
+fn the_commands_train_save_and_predict() {
+    let folder = folder();
+    let (train, test) = clusters(1500, 8, 3, 4).split(0.2, 1).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("train.svm"), text(&train)).unwrap();
+    std::fs::write(path("test.svm"), text(&test)).unwrap();
+    for (model, more) in [
+        ("softmax", &["--intercept"][..]),
+        ("mlp:8-16-3", &["--rate", "0.1"]),
+        ("mlp:8-9-8-3,tanh", &["-j1"]),
+    ] {
+        let saved = path("model.safetensors");
+        let output = asyncsgd()
+            .args(["train", "--model", model, "--test"])
+            .args([path("test.svm"), path("train.svm")])
+            .args(more)
+            .arg("--json")
+            .arg(path("run.json"))
+            .arg("--save")
+            .arg(&saved)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{model}: {}", stderr(&output));
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path("run.json")).unwrap()).unwrap();
+        assert_eq!(record["plan"]["model"], model);
+        assert_eq!(record["plan"]["loss"], "softmax");
+        assert_eq!(record["data"]["classes"], serde_json::json!([0.0, 2.0, 4.0]));
+        let accuracy = record["final"]["accuracy"].as_f64().unwrap();
+        assert!(accuracy > 0.9, "{model}: {accuracy}");
+        assert!(record["plan"]["command"].as_str().unwrap().contains(&format!("--model {model}")));
+
+        let predict = |more: &[&str]| {
+            let mut command = asyncsgd();
+            command.args(["predict", "--model"]).arg(&saved).arg(path("test.svm")).args(more);
+            command.output().unwrap()
+        };
+        let output = predict(&[]);
+        assert!(output.status.success(), "{model}: {}", stderr(&output));
+        let labels: Vec<f32> = stdout(&output).lines().map(|line| line.parse().unwrap()).collect();
+        let right = labels.iter().zip(test.labels()).filter(|(a, b)| a == b).count();
+        assert!((right as f64 / test.len() as f64 - accuracy).abs() < 1e-9, "{model}");
+        assert!(stderr(&output).contains(&format!("accuracy {:.2} %", 100.0 * accuracy)), "{model}");
+        for line in stdout(&predict(&["--probability", "-q"])).lines() {
+            let shares: Vec<f64> = line.split(' ').map(|x| x.parse().unwrap()).collect();
+            assert!(shares.len() == 3 && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_told_before_training() {
+    let folder = folder();
+    let file = common::small(&folder, "small.svm", 30);
+    let refused = |args: &[&str]| {
+        let output = asyncsgd().arg("train").arg(&file).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        stderr(&output)
+    };
+    let told = refused(&["--model", "mlp:9-4-3"]);
+    assert!(told.contains("found 3 outputs, expected 2, the classes of the data"), "{told}");
+    assert!(refused(&["--model", "mlp:5-4-2"]).contains("found 5 inputs, expected 9"));
+    let told = refused(&["--model", "softmax", "--loss", "hinge", "--l1", "1", "--save", "x.model"]);
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(refused(&["--model", "mlp:4"]).contains("at least three layers"));
+    assert!(refused(&["--model", "mlp:9-4-2", "--intercept"]).contains("has biases"));
+}
