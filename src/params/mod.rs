@@ -3,6 +3,7 @@
 
 mod block;
 mod mode;
+mod view;
 
 pub(crate) use block::Block;
 pub use block::publication_weight;

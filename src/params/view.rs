@@ -1,0 +1,124 @@
+//! What a block's examples see and change.
+
+use super::mode::Mode;
+use crate::kernel::{Constants, Row, sparse};
+use crate::real::{Cell, Real};
+use crate::weights::{Sink, Weights};
+use std::marker::PhantomData;
+
+/// The parameters inside a block: the hot prefix private, the rest shared and written in mode `M`.
+pub(crate) struct BlockView<'a, T: Real, M> {
+    pub(super) hot: &'a mut [T],
+    pub(super) cells: &'a [T::Atomic],
+    pub(super) failed: u64,
+    pub(super) mode: PhantomData<M>,
+}
+
+impl<T: Real, M> BlockView<'_, T, M> {
+    /// Compare-exchange attempts on the shared part that failed so far.
+    pub(crate) fn failed_attempts(&self) -> u64 {
+        self.failed
+    }
+
+    /// How many of `len` parameters from `start` on are private.
+    #[inline]
+    fn hot_of(&self, start: usize, len: usize) -> usize {
+        self.hot.len().saturating_sub(start).min(len)
+    }
+}
+
+impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    #[inline]
+    fn get(&self, i: usize) -> T {
+        if i < self.hot.len() { self.hot[i] } else { self.cells[i].get() }
+    }
+
+    #[inline]
+    fn dot(&self, row: Row<'_>) -> T {
+        let (hot, rest) = row.split(self.hot.len());
+        let private = T::dot(self.hot, hot);
+        if rest.is_empty() { private } else { private + T::Atomic::dot(self.cells, rest) }
+    }
+
+    #[inline]
+    fn dot_dense(&self, start: usize, x: &[T]) -> T {
+        match x.split_at(self.hot_of(start, x.len())) {
+            ([], rest) => T::Atomic::dot_dense(&self.cells[start..], rest),
+            (hot, []) => T::dot_dense(&self.hot[start..], hot),
+            (hot, rest) => {
+                let shared = T::Atomic::dot_dense(&self.cells[self.hot.len()..], rest);
+                T::dot_dense(&self.hot[start..], hot) + shared
+            }
+        }
+    }
+
+    #[inline]
+    fn copy_out(&self, start: usize, out: &mut [T]) {
+        let split = self.hot_of(start, out.len());
+        let (hot, rest) = out.split_at_mut(split);
+        if !hot.is_empty() {
+            hot.copy_from_slice(&self.hot[start..start + split]);
+        }
+        T::Atomic::copy_out(&self.cells[start + split..], rest);
+    }
+
+    #[inline]
+    fn private(&self) -> &[T] {
+        self.hot
+    }
+}
+
+impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
+    #[inline]
+    fn update(&mut self, i: usize, change: impl Fn(T) -> T) {
+        match self.hot.get_mut(i) {
+            Some(w) => *w += change(*w),
+            None => self.failed += M::add(&self.cells[i], change),
+        }
+    }
+
+    #[inline]
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
+        let (hot, rest) = row.split(self.hot.len());
+        sparse::for_each_mut(self.hot, hot, beside, |w, v, b| {
+            *w += change(*w, T::from_f32(v), T::from_f32(b));
+        });
+        let mut failed = 0;
+        sparse::for_each(self.cells, rest, beside, |cell, v, b| {
+            let (v, b) = (T::from_f32(v), T::from_f32(b));
+            failed += M::add(cell, |w| change(w, v, b));
+        });
+        self.failed += failed;
+    }
+
+    #[inline]
+    fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
+        let (hot, rest) = row.split(self.hot.len());
+        T::ridge_step(self.hot, hot, beside, a, s);
+        if !rest.is_empty() {
+            self.failed += M::ridge_step(self.cells, rest, beside, a, s);
+        }
+    }
+
+    #[inline]
+    fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
+        let split = self.hot_of(start, x.len());
+        let (hot, rest) = x.split_at(split);
+        if !hot.is_empty() {
+            T::axpy_dense(&mut self.hot[start..], hot, a);
+        }
+        if !rest.is_empty() {
+            self.failed += M::axpy_dense(&self.cells[start + split..], rest, a);
+        }
+    }
+
+    #[inline]
+    fn private_mut(&mut self) -> &mut [T] {
+        self.hot
+    }
+}
