@@ -29,7 +29,7 @@ mod weights;
 struct Readme;
 
 pub use clock::{Clock, Commit, mean_delay};
-pub use data::{Cached, Dataset, Loader, Problem, Scale, Synthetic};
+pub use data::{Cached, Corpus, Dataset, Entry, FieldRows, Loader, Problem, Ratings, Scale, Synthetic};
 pub use engine::{
     Algorithm, BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer,
     WorkerReport,
@@ -38,10 +38,12 @@ pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Constants, Row, Rows, RowsError, name as kernel_name};
 pub use model::{
-    Activation, Curvature, Dual, Gap, Hinge, HingeLoss, Huber, HuberLoss, Layer, Linear, LinearModel,
-    LinearVisitor, Logistic, LogisticLoss, Loss, LossKind, Metrics, Model, ModelFormat, ModelSpec, Network,
-    NetworkObjective, NetworkOutput, Newton, Objective, Pass, Precision, Residuals, SavedModel, Shape,
-    Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, Tensor, TensorModel, scores,
+    Activation, Curvature, Dual, Embedding, Factorization, FactorizationMachine, Factors, FieldLayout,
+    FieldMachine, Fields, Gap, Grid, Hinge, HingeLoss, Huber, HuberLoss, Layer, Linear, LinearModel,
+    LinearVisitor, Logistic, LogisticLoss, Loss, LossKind, Machine, MachineLayout, MatrixFactorization,
+    Metrics, Model, ModelFormat, ModelSpec, Moves, Network, NetworkObjective, NetworkOutput, Newton,
+    Objective, PairFactors, Pairs, Pass, Precision, Residuals, SavedModel, Shape, SkipGram, Squared,
+    SquaredHinge, SquaredHingeLoss, SquaredLoss, Sums, Tensor, TensorModel, scores,
 };
 pub use params::{Cas, Mode, Params, Racy, Update, Writer, publication_weight};
 pub use real::{Cell, Real};

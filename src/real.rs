@@ -1,6 +1,6 @@
 //! The floating-point types that parameters may have, and their atomic cells.
 
-use crate::kernel::{Constants, Row, shared, sparse};
+use crate::kernel::{Constants, Row, ridge, shared, sparse};
 use crate::sync::{AtomicF32, AtomicF64, Ordering};
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -142,6 +142,20 @@ pub trait Cell<T>: Send + Sync {
     fn cas_axpy(cells: &[Self], x: &[T], a: T) -> u64
     where
         Self: Sized;
+    /// cell\[j\] −= a·x\[j\] + s·cell\[j\], losing nothing; returns how many attempts failed.
+    ///
+    /// # Panics
+    /// If there are fewer cells than elements of `x`.
+    fn ridge_dense(cells: &[Self], x: &[T], a: T, s: T) -> u64
+    where
+        Self: Sized;
+    /// The same by a load and a store each: what others add between the two is lost.
+    ///
+    /// # Panics
+    /// If there are fewer cells than elements of `x`.
+    fn racy_ridge_dense(cells: &[Self], x: &[T], a: T, s: T)
+    where
+        Self: Sized;
 }
 
 macro_rules! real {
@@ -267,6 +281,14 @@ real!(
         fn cas_axpy(cells: &[Self], x: &[f32], a: f32) -> u64 {
             shared::cas_axpy(cells, x, a)
         }
+        #[inline]
+        fn ridge_dense(cells: &[Self], x: &[f32], a: f32, s: f32) -> u64 {
+            ridge::cas(cells, x, a, s)
+        }
+        #[inline]
+        fn racy_ridge_dense(cells: &[Self], x: &[f32], a: f32, s: f32) {
+            ridge::racy(cells, x, a, s);
+        }
     }
 );
 real!(
@@ -325,6 +347,25 @@ real!(
         #[inline]
         fn cas_axpy(cells: &[Self], x: &[f64], a: f64) -> u64 {
             cells[..x.len()].iter().zip(x).map(|(cell, &x)| add(cell, a * x)).sum()
+        }
+        #[inline]
+        fn ridge_dense(cells: &[Self], x: &[f64], a: f64, s: f64) -> u64 {
+            let mut failed = 0;
+            for (cell, &x) in cells[..x.len()].iter().zip(x) {
+                let mut old = cell.get();
+                while let Err(now) = Cell::compare_exchange(cell, old, old - (a * x + s * old)) {
+                    old = now;
+                    failed += 1;
+                }
+            }
+            failed
+        }
+        #[inline]
+        fn racy_ridge_dense(cells: &[Self], x: &[f64], a: f64, s: f64) {
+            for (cell, &x) in cells[..x.len()].iter().zip(x) {
+                let w = cell.get();
+                cell.set(w - (a * x + s * w));
+            }
         }
     }
 );

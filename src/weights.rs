@@ -60,6 +60,15 @@ pub trait Sink<T: Real> {
         &mut []
     }
 
+    /// w\[start + j\] −= a·x\[j\] + s·w\[start + j\]: a loss's step along a dense row, combined with the shrinking that
+    /// an L2 penalty asks of it.
+    #[inline]
+    fn ridge_dense(&mut self, start: usize, x: &[T], a: T, s: T) {
+        for (j, &x) in x.iter().enumerate() {
+            self.update(start + j, |w| -(a * x + s * w));
+        }
+    }
+
     /// w\[i\] += x.
     #[inline]
     fn add(&mut self, i: usize, x: T) {

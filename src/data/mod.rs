@@ -2,8 +2,10 @@
 
 mod cache;
 mod classes;
+mod corpus;
 mod dataset;
 mod digits;
+mod fields;
 mod flights;
 mod generate;
 mod intercept;
@@ -11,6 +13,7 @@ mod layout;
 mod libsvm;
 mod lines;
 mod loader;
+mod ratings;
 mod scale;
 mod slots;
 mod source;
@@ -18,7 +21,10 @@ mod split;
 mod write;
 
 pub use cache::Cached;
+pub use corpus::Corpus;
 pub use dataset::Dataset;
+pub use fields::{Entry, FieldRows};
 pub use generate::{Problem, Synthetic};
 pub use loader::Loader;
+pub use ratings::Ratings;
 pub use scale::Scale;

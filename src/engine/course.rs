@@ -1,6 +1,7 @@
 //! Which examples a chunk stands for, and when: laid down by the monitor before each epoch.
 
 use super::plan::Plan;
+use crate::model::Grid;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,7 +13,7 @@ const GROWTH: f64 = 8.0;
 
 /// The order of the chunks in the present epoch. Written only while no worker runs; the gate's release
 /// publishes it, so that relaxed accesses suffice.
-pub(super) struct Course {
+pub(super) struct Course<'a> {
     /// Which chunk of the data comes at which place; `chunks` entries an epoch, one epoch after the other.
     order: Box<[AtomicU64]>,
     chunks: AtomicUsize,
@@ -23,11 +24,15 @@ pub(super) struct Course {
     /// What the step rule's rate is multiplied with, as the bits of a float.
     brake: AtomicU64,
     examples: usize,
+    /// Whose blocks the chunks are, if there is one.
+    grid: Option<Grid<'a>>,
 }
 
-impl Course {
-    pub(super) fn new(examples: usize, plan: &Plan) -> Self {
-        let places = examples.div_ceil(plan.chunk) * plan.evaluate_every;
+impl<'a> Course<'a> {
+    pub(super) fn new(examples: usize, plan: &Plan, grid: Option<Grid<'a>>) -> Self {
+        let grid = grid.filter(|_| plan.grid);
+        let chunks = grid.map_or(examples.div_ceil(plan.chunk), |grid| filled(&grid).count());
+        let places = chunks * plan.evaluate_every;
         Self {
             order: (0..places).map(|_| AtomicU64::new(0)).collect(),
             chunks: AtomicUsize::new(0),
@@ -35,6 +40,7 @@ impl Course {
             begin: AtomicU64::new(0),
             brake: AtomicU64::new(1f64.to_bits()),
             examples,
+            grid,
         }
     }
 
@@ -42,6 +48,9 @@ impl Course {
     /// of chunks in one. In the first epoch the examples come as they lie, for they were shuffled when they were
     /// loaded; later the chunks are shuffled.
     pub(super) fn lay(&self, begin: f64, plan: &Plan, rng: &mut Xoshiro256PlusPlus) -> u64 {
+        if let Some(grid) = &self.grid {
+            return self.lay_grid(grid, begin, plan, rng);
+        }
         let rate = plan.step.schedule.factor(begin) / plan.step.schedule.factor(0.0).max(f64::MIN_POSITIVE);
         let growth = if plan.block > 1 && rate > 0.0 { (1.0 / rate).clamp(1.0, GROWTH) } else { 1.0 };
         let longest = (self.examples / plan.workers).max(plan.chunk);
@@ -62,11 +71,37 @@ impl Course {
         chunks as u64
     }
 
+    /// As [`Course::lay`], by diagonals of a grid whose rows and columns are shuffled: any side − 2 blocks that follow
+    /// each other share no row and no column, so that workers who each take the next one do not meet. (Between
+    /// diagonals too: block (side − 1 − j, s − 1 − j) of one and (i, s + 1 + i) of the next share a column only where
+    /// i + j is side − 2.)
+    fn lay_grid(&self, grid: &Grid<'_>, begin: f64, plan: &Plan, rng: &mut Xoshiro256PlusPlus) -> u64 {
+        let side = grid.side;
+        let (mut rows, mut columns): (Vec<usize>, Vec<usize>) = ((0..side).collect(), (0..side).collect());
+        let mut places = self.order.iter();
+        for _ in 0..plan.evaluate_every {
+            rows.shuffle(rng);
+            columns.shuffle(rng);
+            let blocks = (0..side * side).map(|k| (k / side, k % side));
+            let blocks = blocks.map(|(s, i)| rows[i] * side + columns[(i + s) % side]);
+            let filled = blocks.filter(|&block| grid.bounds[block] < grid.bounds[block + 1]);
+            filled.zip(&mut places).for_each(|(block, place)| place.store(block as u64, Ordering::Relaxed));
+        }
+        let chunks = filled(grid).count();
+        self.chunks.store(chunks, Ordering::Relaxed);
+        self.begin.store(begin.to_bits(), Ordering::Relaxed);
+        chunks as u64
+    }
+
     /// The examples of the c-th chunk.
     #[inline]
     pub(super) fn examples(&self, c: u64) -> Range<usize> {
+        let at = self.order[c as usize].load(Ordering::Relaxed) as usize;
+        if let Some(grid) = &self.grid {
+            return grid.bounds[at]..grid.bounds[at + 1];
+        }
         let chunk = self.chunk.load(Ordering::Relaxed);
-        let start = self.order[c as usize].load(Ordering::Relaxed) as usize * chunk;
+        let start = at * chunk;
         start..(start + chunk).min(self.examples)
     }
 
@@ -96,4 +131,9 @@ impl Course {
     pub(super) fn done(&self, c: u64) -> u64 {
         (0..c).map(|place| self.examples(place).len() as u64).sum()
     }
+}
+
+/// The blocks that hold examples.
+fn filled<'a>(grid: &Grid<'a>) -> impl Iterator<Item = &'a [usize]> {
+    grid.bounds.windows(2).filter(|bounds| bounds[0] < bounds[1])
 }

@@ -5,7 +5,7 @@ use super::plan::{BlockSize, Options, Plan};
 use super::run::Lost;
 use crate::error::Result;
 use crate::kernel::{Constants, Row};
-use crate::model::{Curvature, Objective};
+use crate::model::{Curvature, Grid, Objective};
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, Weight};
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -32,7 +32,7 @@ pub(super) fn count<T: Real, O: Objective<T>>(
     interrupt: Option<&AtomicBool>,
 ) -> Result<Option<Lost>> {
     let options = Options {
-        block: BlockSize::Rows(plan.block),
+        block: if plan.grid { BlockSize::Auto } else { BlockSize::Rows(plan.block) },
         hot: Some(plan.hot),
         weight: Some((Weight::Constant, Concurrency::default())),
         rate: Some(plan.step.rate),
@@ -115,6 +115,10 @@ impl<T: Real, O: Objective<T>> Objective<T> for Counting<'_, O> {
 
     fn counts(&self) -> Option<&[u32]> {
         self.objective.counts()
+    }
+
+    fn grid(&self) -> Option<Grid<'_>> {
+        self.objective.grid()
     }
 }
 

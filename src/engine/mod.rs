@@ -287,7 +287,7 @@ fn execute<T: Real, O: Objective<T>>(
     instruments.injection.shorten(&mut plan, objective.examples());
     observer(Event::Planned(&plan));
     let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
-    let course = Course::new(objective.examples(), &plan);
+    let course = Course::new(objective.examples(), &plan, objective.grid());
     let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
     let params = Params::from_slice(&objective.initial(plan.seed));
     let (rule, epoch) = (plan.step.clone(), iterations as f64);

@@ -21,7 +21,7 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub objective: &'a O,
     pub hogwild: &'a Hogwild<T>,
     pub gate: &'a Gate,
-    pub course: &'a Course,
+    pub course: &'a Course<'a>,
     pub plan: &'a Plan,
     pub interrupt: Option<&'a AtomicBool>,
     pub observer: &'a mut dyn FnMut(Event<'_>),

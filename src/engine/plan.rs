@@ -108,6 +108,8 @@ pub struct Plan {
     pub precision: &'static str,
     /// Examples that a worker takes at a time.
     pub chunk: usize,
+    /// Whether the blocks are those of the objective's grid; `block` and `chunk` are then their mean length.
+    pub grid: bool,
     /// Things that the user should know, a line each.
     pub warnings: Vec<String>,
 }
@@ -140,7 +142,7 @@ impl Options {
         }
         let workers = self.workers.unwrap_or(topology.cores());
         let curvature = objective.curvature();
-        let (rule, rate_origin) = self.rule(curvature.as_ref());
+        let (rule, rate_origin) = self.rule(objective.rate(), curvature.as_ref());
         if let Err(Error::Usage(lines)) = rule.stepper(workers.max(1)) {
             wrong.extend(lines);
         }
@@ -162,8 +164,20 @@ impl Options {
             return Err(Error::Usage(wrong));
         }
         let counts = objective.counts();
-        let (block, hot) =
-            blocks::choose(block, self.hot, workers, examples, parameters, counts, objective.copies());
+        // Where nothing is copied, the local steps go straight to the shared parameters, at the rate: a weight would not
+        // reach them. Those of a grid's blocks meet nobody and have the adaptive weight 1.
+        let unweighted = matches!(rule.weight, Weight::DelayAdaptive | Weight::Constant);
+        let straight = block == BlockSize::Auto && unweighted;
+        let grid = objective.grid().filter(|_| straight);
+        let (block, hot) = match grid {
+            Some(grid) => (examples.div_ceil(grid.side * grid.side).max(2), 0),
+            None if straight && counts.is_some_and(<[u32]>::is_empty) => {
+                (direct_chunk(workers, examples, self.batch), 0)
+            }
+            None => {
+                blocks::choose(block, self.hot, workers, examples, parameters, counts, objective.copies())
+            }
+        };
         let evaluate_every = self.evaluate_every.min(epochs.ceil() as usize).max(1);
         let phase = examples.saturating_mul(evaluate_every);
         let chunk = if block > 1 { block } else { direct_chunk(workers, phase, self.batch).min(examples) };
@@ -194,16 +208,17 @@ impl Options {
             seed: self.seed,
             precision: T::NAME,
             chunk,
+            grid: grid.is_some(),
             warnings,
         })
     }
 
     /// The step rule with base rate and schedule filled in.
-    fn rule(&self, curvature: Option<&Curvature>) -> (StepRule, String) {
+    fn rule(&self, suits: Option<(f64, String)>, curvature: Option<&Curvature>) -> (StepRule, String) {
         let given = self.step.clone();
         let mut origin = String::new();
         let rate = self.rate.or(given.as_ref().map(|rule| rule.rate)).unwrap_or_else(|| {
-            let (rate, from) = automatic_rate(curvature);
+            let (rate, from) = suits.unwrap_or_else(|| automatic_rate(curvature));
             origin = from;
             rate
         });

@@ -14,7 +14,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     objective: &O,
     curvature: Option<&[f32]>,
     plan: &Plan,
-    course: &Course,
+    course: &Course<'_>,
     gate: &Gate,
 ) {
     let mut gradient = objective.buffer();

@@ -5,6 +5,7 @@
 
 pub(crate) mod matrix;
 pub(crate) mod plain;
+pub(crate) mod ridge;
 mod rows;
 mod runs;
 pub(crate) mod shared;

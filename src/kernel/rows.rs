@@ -60,7 +60,7 @@ impl<'a> Row<'a> {
     }
 
     /// The ids and values in pairs.
-    pub fn iter(self) -> impl Iterator<Item = (usize, f32)> + 'a {
+    pub fn iter(self) -> impl Iterator<Item = (usize, f32)> + Clone + 'a {
         self.ids.iter().zip(self.values).map(|(&i, &v)| (i as usize, v))
     }
 }

@@ -107,7 +107,8 @@ pub trait Objective<T: Real = f32>: Sync {
     }
 
     /// How many examples touch each parameter, when the parameters are ordered so that the counts fall:
-    /// the hot ones are then a prefix. `None` for dense objectives, where all are touched by each example.
+    /// the hot ones are then a prefix. `None` for dense objectives, where all are touched by each example; empty where
+    /// none is worth a copy.
     fn counts(&self) -> Option<&[u32]> {
         None
     }
@@ -116,6 +117,18 @@ pub trait Objective<T: Real = f32>: Sync {
     /// parameters, and loops over plain floats are several times as fast as those over shared ones.
     fn copies(&self) -> bool {
         false
+    }
+
+    /// How the examples are laid out, where they lie by blocks that mostly touch different parameters; `None` where any
+    /// order is as good.
+    fn grid(&self) -> Option<Grid<'_>> {
+        None
+    }
+
+    /// A base rate that suits the objective, and a few words on where it comes from; `None` to take it from the
+    /// curvature.
+    fn rate(&self) -> Option<(f64, String)> {
+        None
     }
 
     /// A bound on f(w) − min f that is proven. May move the weights to a better point if the relative gap of that is
@@ -132,6 +145,16 @@ pub trait Objective<T: Real = f32>: Sync {
         let _ = visitor;
         None
     }
+}
+
+/// Examples laid out by the blocks of a square grid: block i·side + j touches parameters of part i of one kind and of
+/// part j of another, such as users and items. Blocks that share neither part touch nothing in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Grid<'a> {
+    /// The parts of each kind.
+    pub side: usize,
+    /// Where each of the side² blocks begins, and where the last ends; blocks may be empty.
+    pub bounds: &'a [usize],
 }
 
 /// Something to do with a linear model of any loss.

@@ -1,5 +1,6 @@
 //! Linear models by name, before they have met their data.
 
+use super::kind::LossKind;
 use super::linear::Linear;
 use super::loss::{HingeLoss, HuberLoss, LogisticLoss, Loss, SquaredHingeLoss, SquaredLoss};
 use super::objective::Model;
@@ -77,12 +78,15 @@ impl<T: Real, L: Loss> Model<T> for LinearModel<L> {
         if !wrong.is_empty() {
             return Err(Error::Usage(wrong));
         }
-        let kind = self.loss.kind();
-        let wrong = (0..data.len()).filter(|&i| kind.is_classification() && data.label(i).abs() != 1.0);
-        if let Some(i) = wrong.min_by_key(|&i| data.order()[i]) {
-            let expected = format!("labels -1 and +1 for {kind} loss (Dataset::binary maps any two values)");
-            return Err(data.wrong_label(i, "label", expected));
-        }
+        check_labels(self.loss.kind(), data)?;
         Ok(Linear::new(data.rows(), data.labels(), self.loss, l2, self.l1, data.intercept()))
     }
+}
+
+/// That a classifier's labels are −1 and +1.
+pub(super) fn check_labels(loss: LossKind, data: &Dataset) -> Result<()> {
+    let wrong = (0..data.len()).filter(|&i| loss.is_classification() && data.label(i).abs() != 1.0);
+    let Some(i) = wrong.min_by_key(|&i| data.order()[i]) else { return Ok(()) };
+    let expected = format!("labels -1 and +1 for {loss} loss (Dataset::binary maps any two values)");
+    Err(data.wrong_label(i, "label", expected))
 }

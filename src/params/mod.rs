@@ -163,6 +163,11 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
     }
 
     #[inline]
+    fn ridge_dense(&mut self, start: usize, x: &[T], a: T, s: T) {
+        self.failed += M::ridge_dense(&self.cells[start..], x, a, s);
+    }
+
+    #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
         self.failed += M::axpy_dense(&self.cells[start..], x, a);
     }

@@ -54,6 +54,8 @@ pub trait Mode {
     fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64;
     /// cell\[j\] += a·x\[j\]; returns how many attempts failed.
     fn axpy_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T) -> u64;
+    /// cells\[j\] −= a·x\[j\] + s·cells\[j\]; returns how many attempts failed.
+    fn ridge_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T, s: T) -> u64;
 }
 
 /// [`Update::Cas`].
@@ -92,6 +94,11 @@ impl Mode for Cas {
     fn axpy_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T) -> u64 {
         T::Atomic::cas_axpy(cells, x, a)
     }
+
+    #[inline(always)]
+    fn ridge_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T, s: T) -> u64 {
+        T::Atomic::ridge_dense(cells, x, a, s)
+    }
 }
 
 impl Mode for Racy {
@@ -122,6 +129,12 @@ impl Mode for Racy {
     #[inline(always)]
     fn axpy_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T) -> u64 {
         T::Atomic::racy_axpy(cells, x, a);
+        0
+    }
+
+    #[inline(always)]
+    fn ridge_dense<T: Real>(cells: &[T::Atomic], x: &[T], a: T, s: T) -> u64 {
+        T::Atomic::racy_ridge_dense(cells, x, a, s);
         0
     }
 }

@@ -106,6 +106,13 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
     }
 
     #[inline]
+    fn ridge_dense(&mut self, start: usize, x: &[T], a: T, s: T) {
+        let (hot, rest) = x.split_at(self.hot_of(start, x.len()));
+        self.hot.iter_mut().skip(start).zip(hot).for_each(|(w, &x)| *w = *w - (a * x + s * *w));
+        self.failed += M::ridge_dense(&self.cells[start + hot.len()..], rest, a, s);
+    }
+
+    #[inline]
     fn axpy_dense(&mut self, start: usize, x: &[T], a: T) {
         let split = self.hot_of(start, x.len());
         let (hot, rest) = x.split_at(split);

@@ -39,6 +39,10 @@ macro_rules! vector_asm {
     };
 }
 
+mod ridge;
+
+pub(in crate::kernel) use ridge::{ridge, ridge4};
+
 /// Σ x\[j\]·cells\[j\], 32 a turn in four vectors of sums.
 ///
 /// # Safety
@@ -275,6 +279,16 @@ pub(in crate::kernel) unsafe fn add4(cells: *mut f32, change: &[f32; 4]) -> u64 
 /// As there.
 #[inline(always)]
 unsafe fn add(cells: *mut f32, change: __m128) -> u64 {
+    // SAFETY: the caller's promise, and SSE is part of x86-64.
+    unsafe { update(cells, |old| _mm_add_ps(old, change)) }
+}
+
+/// Makes `step` of what four neighbouring shared floats hold their content, as [`add4`] does it.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn update(cells: *mut f32, step: impl Fn(__m128) -> __m128) -> u64 {
     let mut failed = 0;
     let (mut low, mut high): (u64, u64);
     // SAFETY: the caller's promise. The two loads need not be one: the exchange checks all 16 bytes.
@@ -286,7 +300,7 @@ unsafe fn add(cells: *mut f32, change: __m128) -> u64 {
         // SAFETY: SSE2 is part of x86-64.
         let (new_low, new_high) = unsafe {
             let old = _mm_castsi128_ps(_mm_set_epi64x(high as i64, low as i64));
-            let new: __m128i = _mm_castps_si128(_mm_add_ps(old, change));
+            let new: __m128i = _mm_castps_si128(step(old));
             (_mm_cvtsi128_si64(new) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(new, new)) as u64)
         };
         let exchanged: u8;

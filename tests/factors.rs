@@ -1,0 +1,140 @@
+//! Factorizations and word vectors are learnt with any number of workers, in every update mode.
+#![cfg(not(loom))]
+
+use asyncsgd::{
+    BlockSize, Corpus, Dataset, FactorizationMachine, FieldMachine, FieldRows, LossKind, MatrixFactorization,
+    Model, Ratings, SkipGram, Trainer, Update,
+};
+
+fn noise(k: u32) -> f64 {
+    f64::from(k.wrapping_mul(2_654_435_761) >> 8) / f64::from(1u32 << 24) - 0.5
+}
+
+/// 300 users and 200 items of rank 3, a quarter of all pairs.
+fn ratings() -> Ratings {
+    let row = |who: u32, k: u32| 2.0 * noise(who * 31 + k * 7 + 1);
+    let rating = |u: u32, i: u32| (0..3).map(|k| row(u, k) * row(1000 + i, k)).sum::<f64>();
+    let pairs = (0..300).flat_map(|u| (0..200).map(move |i| (u, i)));
+    let pairs = pairs.filter(|&(u, i)| noise(u * 200 + i + 77) < -0.25);
+    let line = |(u, i)| format!("{u},{i},{:.4}\n", 3.0 + 2.0 * rating(u, i));
+    Ratings::bytes("ratings", pairs.map(line).collect::<String>(), 0).unwrap()
+}
+
+#[test]
+fn any_number_of_workers_factorizes() {
+    let ratings = ratings();
+    let model = MatrixFactorization::new(8).with_l2(0.002);
+    let run = |workers, update| {
+        Trainer::new(model).workers(workers).update(update).rate(0.2).epochs(40).run(&ratings).unwrap()
+    };
+    let alone = run(1, Update::Cas);
+    assert!(alone.plan.grid && alone.plan.block > 1);
+    let variance = 0.5;
+    assert!(alone.last().objective < 0.1 * variance, "{}", alone.last().objective);
+    assert_eq!(alone.weights, run(1, Update::Cas).weights, "one worker repeats itself to the bit");
+    for (workers, update) in [(2, Update::Cas), (8, Update::Cas), (2, Update::Racy), (2, Update::Locked)] {
+        let objective = run(workers, update).last().objective;
+        assert!(objective < 1.3 * alone.last().objective, "{workers} {update}: {objective}");
+    }
+}
+
+#[test]
+fn held_out_ratings_are_predicted() {
+    let (train, test) = ratings().split(0.1, 1).unwrap();
+    let model = MatrixFactorization::new(4).with_l2(0.005);
+    let run = Trainer::new(model).workers(2).rate(0.2).epochs(60).run(&train).unwrap();
+    let objective = Model::<f32>::bind(&model, &train).unwrap();
+    let (factors, mut squares, mut spread) = (*objective.factors(), 0.0, 0.0);
+    for p in 0..test.len() {
+        let (user, item, value) = test.get(p);
+        squares += (factors.rating(&run.weights, user, item) - f64::from(value)).powi(2);
+        spread += (factors.mean - f64::from(value)).powi(2);
+    }
+    assert!(squares < 0.2 * spread, "{squares} of {spread}");
+    // Nothing is known of a stranger but what all have in common.
+    assert_eq!(factors.rating(&run.weights, None, None), factors.mean);
+}
+
+#[test]
+fn a_grid_gives_way_to_what_is_asked() {
+    let ratings = ratings();
+    let trainer = || Trainer::new(MatrixFactorization::new(4)).workers(2).epochs(2);
+    let direct = trainer().block(BlockSize::Rows(1)).run(&ratings).unwrap();
+    assert_eq!((direct.plan.grid, direct.plan.block, direct.plan.hot), (false, 1, 0));
+    assert_eq!(direct.last().examples, 2 * ratings.len() as u64);
+    let drop = trainer().weight("drop:4n".parse().unwrap(), Default::default()).run(&ratings).unwrap();
+    assert!(!drop.plan.grid, "its weight must reach the updates");
+    assert_eq!(trainer().evaluate_every(2).run(&ratings).unwrap().last().examples, 2 * ratings.len() as u64);
+}
+
+/// Classes that only pairs of features tell apart: the sign of a product over two groups.
+fn pairs() -> Dataset {
+    let (mut starts, mut ids, mut labels) = (vec![0u64], Vec::new(), Vec::new());
+    for k in 0..4000u32 {
+        let (a, b) = (k * 7919 % 13, k * 104_729 % 11);
+        ids.extend([a, 13 + b]);
+        starts.push(ids.len() as u64);
+        labels.push(if (a % 2 == 0) == (b % 3 == 0) { 1.0 } else { -1.0 });
+    }
+    let values = vec![1.0; ids.len()];
+    Dataset::from_csr(starts, ids, values, labels, 24).unwrap().laid_out(0)
+}
+
+#[test]
+fn any_number_of_workers_trains_a_machine() {
+    let data = pairs();
+    let model = FactorizationMachine::new(LossKind::Logistic, 8).with_l2(1e-4);
+    for (workers, update) in [(1, Update::Cas), (2, Update::Cas), (8, Update::Cas), (2, Update::Racy)] {
+        let run =
+            Trainer::new(model).workers(workers).update(update).rate(0.2).epochs(40).run(&data).unwrap();
+        let objective = run.last().objective;
+        assert!(objective < 0.2, "{workers} {update}: {objective}");
+    }
+}
+
+#[test]
+fn any_number_of_workers_trains_a_machine_with_fields() {
+    let line = |k: u32| {
+        let (a, b) = (k * 7919 % 13, k * 104_729 % 11);
+        format!("{} 0:{a}:1 1:{}:1\n", i32::from((a % 2 == 0) == (b % 3 == 0)), 13 + b)
+    };
+    let rows =
+        FieldRows::bytes("rows", (0..4000).map(line).collect::<String>(), 0).unwrap().binary().unwrap();
+    let model = FieldMachine::new(LossKind::Logistic, 4).with_l2(1e-4);
+    for (workers, update) in [(1, Update::Cas), (2, Update::Cas), (8, Update::Cas), (2, Update::Racy)] {
+        let run = Trainer::new(model).workers(workers).update(update).epochs(40).run(&rows).unwrap();
+        let objective = run.last().objective;
+        assert!(objective < 0.2, "{workers} {update}: {objective}");
+    }
+}
+
+#[test]
+fn words_of_the_same_neighbours_are_close() {
+    // Two topics; within one any word may follow any.
+    let word = |k: u32| {
+        format!("{}{}", if (k / 40).is_multiple_of(2) { "x" } else { "y" }, (20.0 * noise(k).abs()) as u32)
+    };
+    let lines = (0..1000u32)
+        .map(|l| (0..20).map(|j| word(l / 2 * 40 + l % 2 * 20 + j)).collect::<Vec<_>>().join(" "));
+    let corpus = Corpus::bytes("text", lines.collect::<Vec<_>>().join("\n"), 1).unwrap();
+    let model = SkipGram::new(16).with_sample(0.0);
+    for workers in [1, 2, 8] {
+        let run = Trainer::new(model).workers(workers).epochs(10).run(&corpus).unwrap();
+        assert!(run.last().objective < 0.9 * run.series[0].objective);
+        let objective = Model::<f32>::bind(&model, &corpus).unwrap();
+        let vectors = objective.vectors(&run.weights);
+        let row = |w: usize| &vectors[16 * w..16 * (w + 1)];
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let cosine = |a, b| dot(row(a), row(b)) / (dot(row(a), row(a)) * dot(row(b), row(b))).sqrt();
+        let (mut same, mut other) = ((0f32, 0), (0f32, 0));
+        for a in 0..corpus.words().len() {
+            for b in 0..a {
+                let equal = corpus.words()[a].as_bytes()[0] == corpus.words()[b].as_bytes()[0];
+                let sum = if equal { &mut same } else { &mut other };
+                *sum = (sum.0 + cosine(a, b), sum.1 + 1);
+            }
+        }
+        let (same, other) = (same.0 / same.1 as f32, other.0 / other.1 as f32);
+        assert!(same > other + 0.3, "{workers}: {same} and {other}");
+    }
+}
