@@ -169,7 +169,7 @@ fn bias_and_floors(effort: Effort, chart: &mut Chart) -> Result<Vec<Row>> {
 /// Whether it matters how late the clients that differ are, as the term √(τ_avg·mean ζ_i²·τ_i) of Theorem 10 has it:
 /// the same ζ² all on the two slowest, and all on the two fastest.
 fn late_clients(effort: Effort) -> Result<Vec<Row>> {
-    let updates = if effort.quick { 1_000_000 } else { 10_000_000 };
+    let updates = if effort.quick { 400_000 } else { 10_000_000 };
     let times: Vec<f64> = (1..=WORKERS).map(|t| (t * t) as f64).collect();
     let floor = |rate: f64, first: usize| -> Result<f64> {
         let mut centres = vec![vec![0.0]; WORKERS];
