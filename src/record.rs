@@ -134,7 +134,7 @@ pub struct Plan {
 }
 
 /// A data set.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Data {
     /// The file as the user named it.
     pub path: String,
@@ -152,6 +152,15 @@ pub struct Data {
     /// The share of the rows whose label is the second of two classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<f64>,
+    /// The number of users, where rows are ratings; features are users and items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<usize>,
+    /// The number of items, where rows are ratings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<usize>,
+    /// The number of words of a text; rows are those of the vocabulary, features the different ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<usize>,
 }
 
 /// The state of training at one evaluation.

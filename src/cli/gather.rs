@@ -162,6 +162,7 @@ pub fn data(data: &Dataset, embedded: bool) -> Data {
         hash: data.hash().into(),
         classes: data.classes().map(<[f32]>::to_vec),
         positive: data.classes().filter(|classes| classes.len() == 2).map(|_| positive),
+        ..Data::default()
     }
 }
 

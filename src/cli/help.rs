@@ -50,6 +50,16 @@ Models for --model; labels may be any numbers, each a class:
                     mlp:784-128-10,tanh) and the softmax of the outputs, or with
                     --loss squared one output that is a number; without penalty
                     unless --l2 is said. Try --batch 64 --rate 0.1
+  mf:32             factors of ratings, with biases; nmf:32 without and none below 0.
+                    DATA has user, item and rating on each line, separated by ::, a
+                    tab, a comma, a semicolon or blanks, or is a MatrixMarket file;
+                    --l2 0.03 unless said, by how often a user or item is rated
+  fm:8              factorization machine of LIBSVM rows with --loss, --l2 1/rows
+  ffm:4             the same with factors for each field, of LIBFFM rows
+                    (label field:feature:value ...), which are scaled to length 1
+  skipgram:100      word vectors by negative sampling; DATA is text. Also with
+                    skipgram:100,window=5,negatives=5,sample=0.0001,min-count=5
+                    --save also writes word2vec's text (.vec, .txt) and binary (.bin)
 
 Schedules for --schedule, the factor on the rate after t epochs:
   constant          1
@@ -67,6 +77,7 @@ Examples:
   asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
   asyncsgd train data.svm --target-gap 1e-3
   asyncsgd train digits.svm --model mlp:784-128-10 --batch 64 --rate 0.1
+  asyncsgd train ratings.csv --model mf:32 --test-fraction 0.1 --save ratings.safetensors
 
 Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";
 
@@ -76,6 +87,11 @@ Classifiers predict the labels that they were trained with, models of numbers a
 number. --probability and --scores of models with more than two classes print a
 number for each class, in the order of the labels. Where the data have labels that the model knows, metrics are told on
 standard error.
+
+Of a file of ratings their predictions are printed, with --top the best items of each
+of its users that it does not rate. For word vectors, a line of one word asks for its
+neighbours, one of three or four for the word that is to the third as the second is
+to the first.
 
 Examples:
   asyncsgd predict --model model.safetensors new.svm > labels.txt

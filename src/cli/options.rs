@@ -45,8 +45,8 @@ pub struct DataArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// linear, softmax (a score for each class), or a network by its layers, such as mlp:784-128-10 or
-    /// mlp:784-128-10,tanh; these know --loss logistic, for classes, and a network also squared
+    /// linear, softmax (a score for each class), a network by its layers (mlp:784-128-10), factors of ratings (mf:32
+    /// or nmf:32), a factorization machine (fm:8, with fields ffm:4) or word vectors (skipgram:100); see below
     #[arg(long, value_name = "MODEL", default_value = "linear", value_parser = value::value::<ModelSpec>())]
     pub model: Given<ModelSpec>,
 }
@@ -252,27 +252,32 @@ impl Training {
     /// Checks what depends on the model; complaints go to `check`.
     pub fn check_model(&self, check: &mut Check, intercept: bool) {
         let model = &self.model;
-        let network = match model {
+        let (losses, biased): (&[LossKind], bool) = match model {
             ModelSpec::Linear => return,
-            ModelSpec::Softmax => false,
-            ModelSpec::Mlp(..) => true,
+            ModelSpec::Softmax => (&[LossKind::Logistic], false),
+            ModelSpec::Mlp(..) => (&[LossKind::Logistic, LossKind::Squared], true),
+            ModelSpec::Factorization { .. } => (&[LossKind::Squared], true),
+            ModelSpec::Machine(_) | ModelSpec::FieldMachine(_) => (&LossKind::ALL, true),
+            ModelSpec::SkipGram(..) => (&[LossKind::Logistic], true),
         };
-        let squared = network && self.loss == LossKind::Squared;
+        let expected: Vec<String> = losses.iter().map(LossKind::to_string).collect();
         check.require(
-            self.loss == LossKind::Logistic || squared,
-            format!(
-                "--loss: found {}, expected logistic{} for {model}",
-                self.loss,
-                if network { " or squared" } else { "" }
-            ),
+            losses.contains(&self.loss),
+            format!("--loss: found {}, expected {} for {model}", self.loss, expected.join(" or ")),
         );
+        if !matches!(model, ModelSpec::Softmax | ModelSpec::Mlp(..)) {
+            let single = self.precision == Precision::F32;
+            check.require(single, format!("--precision: found {}, expected f32 for {model}", self.precision));
+        }
+        let penalised = !matches!(model, ModelSpec::SkipGram(..)) || self.l2.is_none();
+        check.require(penalised, format!("--l2: expected none for {model}"));
         check.require(self.l1 == 0.0, format!("--l1: found {}, expected 0 for {model}", self.l1));
         let sgd = matches!(self.algorithm, Algorithm::Auto | Algorithm::Sgd);
         check.require(sgd, format!("--algorithm: found {}, expected sgd for {model}", self.algorithm));
         check.require(self.target_gap.is_none(), format!("--target-gap: expected none for {model}"));
         check.require(
-            !(network && intercept),
-            format!("--intercept: expected it left out, as {model} has biases"),
+            !(biased && intercept),
+            format!("--intercept: expected it left out, as {model} has its own biases or none"),
         );
     }
 

@@ -3,7 +3,7 @@
 use super::models;
 use super::output::Output;
 use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, TensorModel};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Predict labels with a saved model, one line a row in the order of the data
@@ -28,6 +28,9 @@ pub struct Args {
     /// Feature indices of the data start from 0, not 1 [default: as in the model's training data]
     #[arg(long)]
     pub zero_based: bool,
+    /// The best N for each user of a file of ratings, besides those that it rates; or the nearest N words
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
     /// No metrics
     #[arg(long, short)]
     pub quiet: bool,
@@ -44,6 +47,9 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     if let Some(model) = TensorModel::load(&args.model)? {
         return models::predict(&model, args);
+    }
+    if args.top.is_some() {
+        return Err(Error::usage("--top: found a linear model, expected one of factors or of word vectors"));
     }
     let data = args.data.iter().chain([&args.model]).map(PathBuf::as_path).collect::<Vec<_>>();
     let output = match &args.output {
@@ -68,8 +74,7 @@ pub fn run(args: &Args) -> Result<u8> {
     if !args.quiet
         && let Some(metrics) = metrics(&model, &scores, data)
     {
-        // What standard error does not take is lost.
-        let _ = writeln!(io::stderr(), "{metrics}");
+        tell(&metrics);
     }
     Ok(0)
 }
@@ -84,13 +89,17 @@ fn load(args: &Args, model: &SavedModel) -> Result<Dataset> {
     Loader::new(path).like(&features).zero_based(args.zero_based || !model.one_based).load()
 }
 
-/// The metrics as a line, if the labels are those that the model knows.
-fn metrics(model: &SavedModel, scores: &[f64], data: Dataset) -> Option<String> {
+/// The metrics, if the labels are those that the model knows.
+fn metrics(model: &SavedModel, scores: &[f64], data: Dataset) -> Option<Metrics> {
     let data = match model.classes {
         Some(classes) => data.binary_as(classes).ok()?,
         None => data,
     };
-    let metrics = Metrics::new(model.loss, scores, data.labels());
+    Some(Metrics::new(model.loss, scores, data.labels()))
+}
+
+/// Writes metrics to standard error, a line.
+pub fn tell(metrics: &Metrics) {
     let figures = [
         metrics.accuracy.map(|x| format!("accuracy {:.2} %", 100.0 * x)),
         metrics.auc.map(|x| format!("AUC {x:.4}")),
@@ -99,5 +108,6 @@ fn metrics(model: &SavedModel, scores: &[f64], data: Dataset) -> Option<String> 
         metrics.mae.map(|x| format!("MAE {x:.5}")),
     ];
     let figures: Vec<String> = figures.into_iter().flatten().collect();
-    Some(format!("{} ({} rows)", figures.join(" · "), asyncsgd::report::count(metrics.rows as u64)))
+    let rows = asyncsgd::report::count(metrics.rows as u64);
+    super::say(format_args!("{} ({rows} rows)", figures.join(" · ")));
 }

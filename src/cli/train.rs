@@ -102,6 +102,9 @@ impl Plan {
         let open = args.stop.epochs.is_none() && args.stop.time_limit.is_none();
         let mut training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
         training.model = check.take(args.model.model);
+        if matches!(training.model, ModelSpec::Factorization { .. }) && training.loss == LossKind::default() {
+            training.loss = LossKind::Squared;
+        }
         training.check_model(&mut check, source.intercept);
         let WriteArgs { save, json, quiet } = args.write;
         if let Some(save) = &save {
@@ -283,6 +286,17 @@ impl Plan {
             (ModelSpec::Linear, other) => self.with(&models::Linear(other)),
             (model @ (ModelSpec::Softmax | ModelSpec::Mlp(..)), loss) => {
                 self.with(&models::Network::new(model.clone(), loss))
+            }
+            // In single precision only: fewer instances of the engine.
+            (&ModelSpec::Factorization { rank, nonnegative }, _) => {
+                self.train::<f32, _>(&models::Factorization { rank, nonnegative })
+            }
+            (&ModelSpec::Machine(rank), loss) => self.train::<f32, _>(&models::Machine { rank, loss }),
+            (&ModelSpec::FieldMachine(rank), loss) => {
+                self.train::<f32, _>(&models::FieldMachine { rank, loss })
+            }
+            (&ModelSpec::SkipGram(model, min_count), _) => {
+                self.train::<f32, _>(&models::SkipGram { model, min_count })
             }
         }
     }

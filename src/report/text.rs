@@ -51,12 +51,17 @@ impl<W: Write + ?Sized> Page<'_, W> {
             self.entry("held out", &data(test))?;
         }
         let l1 = if plan.l1 > 0.0 { format!(", l1 {}", short(plan.l1)) } else { String::new() };
-        let intercept = if plan.intercept { "with intercept" } else { "no intercept" };
+        let intercept = match (&*plan.model, plan.intercept) {
+            (_, true) => "with intercept, ",
+            ("linear", false) => "no intercept, ",
+            _ => "",
+        };
         let (loss, l2, precision) = (&plan.loss, short(plan.l2), &plan.precision);
         let model = if plan.model == "linear" { String::new() } else { format!("{}, ", plan.model) };
-        self.entry("objective", &format!("{model}{loss} loss, l2 {l2}{l1}, {intercept}, {precision}"))?;
+        self.entry("objective", &format!("{model}{loss} loss, l2 {l2}{l1}, {intercept}{precision}"))?;
         let block = match plan.block {
             1 => "each update sent on its own".to_owned(),
+            rows if plan.hot == 0 => format!("blocks of {} on the shared parameters", examples(rows)),
             rows => format!(
                 "blocks of {} on copies of {} frequent parameters",
                 examples(rows),
@@ -117,7 +122,10 @@ impl<W: Write + ?Sized> Page<'_, W> {
             outcome.mae.map(|x| format!("MAE {x:.5}")),
         ];
         let figures: Vec<String> = figures.into_iter().flatten().collect();
-        self.entry("quality", &format!("{} ({on})", figures.join(" · ")))?;
+        // Of word vectors there are none.
+        if !figures.is_empty() {
+            self.entry("quality", &format!("{} ({on})", figures.join(" · ")))?;
+        }
         self.entry(
             "speed",
             &format!(
@@ -251,6 +259,24 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn data(data: &Data) -> String {
+    let many = |n: usize| count(n as u64);
+    if let (Some(users), Some(items)) = (data.users, data.items) {
+        return format!(
+            "{}: {} ratings by {} users of {} items",
+            data.path,
+            many(data.rows),
+            many(users),
+            many(items)
+        );
+    }
+    if let Some(words) = data.words {
+        let (kept, vocabulary) = (many(data.rows), many(data.features));
+        return format!(
+            "{}: {} words, {kept} of them in a vocabulary of {vocabulary}",
+            data.path,
+            many(words)
+        );
+    }
     let per_row = data.nonzeros as f64 / data.rows as f64;
     let classes = match (data.classes.as_deref(), data.positive) {
         (Some([minus, plus]), Some(share)) => {

@@ -1,17 +1,27 @@
 //! The kinds of models as the commands see them: one file a kind.
 
+mod factorization;
+mod field;
 mod linear;
+mod machine;
 mod network;
+mod skipgram;
 
+pub use factorization::Factorization;
+pub use field::FieldMachine;
 pub use linear::{Linear, outcome};
+pub use machine::Machine;
 pub use network::Network;
+pub use skipgram::SkipGram;
 
 use super::load::Source;
 use super::options::Training;
+use super::output::Output;
 use super::predict;
 use asyncsgd::record::{Data, Outcome, Record};
-use asyncsgd::{Error, Model, ModelFormat, ModelSpec, Real, Result, Run, TensorModel};
-use std::path::Path;
+use asyncsgd::{Error, Model, ModelFormat, ModelSpec, Precision, Real, Result, Run, Tensor, TensorModel};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// A kind of model: how its data are loaded, how it is trained, and what is told and kept of it.
 pub trait Kind: Clone {
@@ -72,6 +82,45 @@ pub fn provenance(record: &Record) -> impl Iterator<Item = (String, String)> {
     told.into_iter().map(|(key, value)| (key.to_owned(), value))
 }
 
+/// A model of factors, in single precision, without anything that it says of itself.
+fn tensors(options: &Training, record: &Record, tensors: Vec<Tensor>) -> TensorModel {
+    let data = [("data", &record.data.path), ("data-hash", &record.data.hash)];
+    let data = data.map(|(key, value)| (key.to_owned(), value.clone()));
+    TensorModel {
+        model: options.model.to_string(),
+        about: BTreeMap::new(),
+        tensors,
+        precision: Precision::F32,
+        provenance: provenance(record).chain(data).collect(),
+    }
+}
+
+/// The input of `predict`, and where its output goes.
+fn ends(args: &predict::Args) -> Result<(&Path, Output)> {
+    let Some(path) = args.data.as_deref() else {
+        return Err(Error::usage(
+            "data: found none, expected a file: the embedded flights are for linear models",
+        ));
+    };
+    let output = match &args.output {
+        Some(to) => Output::check(to, &[path, &args.model])?,
+        None => Output::stdout(),
+    };
+    Ok((path, output))
+}
+
+/// What is read for a model that has data of its own kind.
+fn needed(source: &Source, what: &str) -> Result<PathBuf> {
+    let mut wrong = Vec::new();
+    if source.data.is_none() {
+        wrong.push(format!("data: found none, expected a file of {what}"));
+    }
+    if source.zero_based {
+        wrong.push(format!("--zero-based: expected it left out for {what}"));
+    }
+    source.data.clone().filter(|_| wrong.is_empty()).ok_or(Error::Usage(wrong))
+}
+
 /// Whether a model can be saved in a file of this name.
 ///
 /// # Errors
@@ -80,11 +129,14 @@ pub fn check_save(options: &Training, path: &Path) -> Result<()> {
     if options.model == ModelSpec::Linear {
         return ModelFormat::of(path).map(drop);
     }
-    if path.extension().is_some_and(|extension| extension == "safetensors") {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let words = matches!(options.model, ModelSpec::SkipGram(..));
+    if extension == "safetensors" || words && matches!(extension, "vec" | "txt" | "bin") {
         return Ok(());
     }
     let path = path.display();
-    Err(Error::usage(format!("model file '{path}': expected a name that ends in .safetensors")))
+    let others = if words { ", .vec, .txt or .bin" } else { "" };
+    Err(Error::usage(format!("model file '{path}': expected a name that ends in .safetensors{others}")))
 }
 
 /// Predicts with a saved model that is not linear.
@@ -96,6 +148,10 @@ pub fn predict(model: &TensorModel, args: &predict::Args) -> Result<u8> {
     let spec = model.model.parse::<ModelSpec>();
     match spec {
         Ok(ModelSpec::Softmax | ModelSpec::Mlp(..)) => network::predict(model, &file, args),
+        Ok(ModelSpec::Factorization { .. }) => factorization::predict(model, &file, args),
+        Ok(ModelSpec::Machine(rank)) => machine::predict(model, rank, &file, args),
+        Ok(ModelSpec::FieldMachine(rank)) => field::predict(model, rank, &file, args),
+        Ok(ModelSpec::SkipGram(..)) => skipgram::predict(model, &file, args),
         Ok(ModelSpec::Linear) | Err(_) => {
             let found = format!("model '{}'", model.model);
             Err(Error::input(file, 0, 0, found, "a model that this version knows"))

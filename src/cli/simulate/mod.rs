@@ -130,6 +130,7 @@ impl Plan {
                     hash: String::new(),
                     classes: None,
                     positive: None,
+                    ..Data::default()
                 };
                 let run = Run {
                     data,
