@@ -31,8 +31,8 @@ struct Readme;
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Cached, Corpus, Dataset, Entry, FieldRows, Loader, Problem, Ratings, Scale, Synthetic};
 pub use engine::{
-    Algorithm, BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop, Trainer,
-    WorkerReport,
+    Algorithm, Averaging, BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop,
+    Trainer, WorkerReport,
 };
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
@@ -42,8 +42,8 @@ pub use model::{
     FieldMachine, Fields, Gap, Grid, Hinge, HingeLoss, Huber, HuberLoss, Layer, Linear, LinearModel,
     LinearVisitor, Logistic, LogisticLoss, Loss, LossKind, Machine, MachineLayout, MatrixFactorization,
     Metrics, Model, ModelFormat, ModelSpec, Moves, Network, NetworkObjective, NetworkOutput, Newton,
-    Objective, PairFactors, Pairs, Pass, Precision, Residuals, SavedModel, Shape, SkipGram, Squared,
-    SquaredHinge, SquaredHingeLoss, SquaredLoss, Sums, Tensor, TensorModel, scores,
+    Objective, PairFactors, Pairs, Pass, Precision, Residuals, SavedModel, Scaled, Scheme, Shape, SkipGram,
+    Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, Sums, Tensor, TensorModel, scores,
 };
 pub use params::{Cas, Mode, Params, Racy, Update, Writer, publication_weight};
 pub use real::{Cell, Real};

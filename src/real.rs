@@ -301,7 +301,7 @@ real!(
         }
         #[inline]
         fn ridge_step(weights: &mut [f64], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
-            let step = |w: &mut f64, v, b| *w -= a * f64::from(v) + s * f64::from(b) * *w;
+            let step = |_, w: &mut f64, v, b| *w -= a * f64::from(v) + s * f64::from(b) * *w;
             sparse::for_each_mut(weights, row, beside, step);
         }
         #[inline]
@@ -320,7 +320,7 @@ real!(
         }
         #[inline]
         fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f64, s: f64) {
-            sparse::for_each(cells, row, beside, |cell, v, b| {
+            sparse::for_each(cells, row, beside, |_, cell, v, b| {
                 let w = cell.get();
                 cell.set(w - (a * f64::from(v) + s * f64::from(b) * w));
             });
@@ -377,7 +377,7 @@ fn add_singly<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
 
 /// Adds to a cell, losing nothing; returns how many attempts failed.
 #[inline]
-fn add<T: Real>(cell: &T::Atomic, change: T) -> u64 {
+pub(crate) fn add<T: Real>(cell: &T::Atomic, change: T) -> u64 {
     let (mut old, mut failed) = (cell.get(), 0);
     while let Err(now) = cell.compare_exchange(old, old + change) {
         old = now;

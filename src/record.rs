@@ -101,6 +101,8 @@ pub struct Plan {
     pub algorithm: String,
     /// Why by that; empty where it was given.
     pub algorithm_origin: String,
+    /// Which average of the iterates is the model.
+    pub average: String,
     /// How updates reach the shared parameters.
     pub update: String,
     /// Examples in a block; 1 is direct.

@@ -41,15 +41,15 @@ pub trait Sink<T: Real> {
     /// again with the new value.
     fn update(&mut self, i: usize, change: impl Fn(T) -> T);
 
-    /// w\[id\] += change(w\[id\], value, beside\[id\]) for each nonzero of a sparse row: one combined addition
+    /// w\[id\] += change(id, w\[id\], value, beside\[id\]) for each nonzero of a sparse row: one combined addition
     /// a coordinate. `beside` holds one constant a parameter, for example its penalty.
-    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T);
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(usize, T, T, T) -> T);
 
     /// w\[id\] −= a·value + s·beside\[id\]·w\[id\] for each nonzero of a sparse row: a loss's step along the row,
     /// combined with the shrinking that an L2 penalty asks of the coordinates it touches.
     #[inline]
     fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
-        self.update_row(row, beside, |w, v, b| -(a * v + s * b * w));
+        self.update_row(row, beside, |_, w, v, b| -(a * v + s * b * w));
     }
 
     /// w\[start + j\] += a·x\[j\].
@@ -123,8 +123,10 @@ impl<T: Real> Sink<T> for [T] {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
-        sparse::for_each_mut(self, row, beside, |w, v, b| *w += change(*w, T::from_f32(v), T::from_f32(b)));
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(usize, T, T, T) -> T) {
+        sparse::for_each_mut(self, row, beside, |i, w, v, b| {
+            *w += change(i, *w, T::from_f32(v), T::from_f32(b));
+        });
     }
 
     #[inline]

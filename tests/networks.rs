@@ -59,7 +59,7 @@ impl Sink<f64> for Shared<'_> {
         &mut self,
         row: asyncsgd::Row<'_>,
         beside: &asyncsgd::Constants,
-        change: impl Fn(f64, f64, f64) -> f64,
+        change: impl Fn(usize, f64, f64, f64) -> f64,
     ) {
         Sink::update_row(&mut *self.0, row, beside, change);
     }

@@ -7,7 +7,7 @@ use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
     VERSION, Worker,
 };
-use asyncsgd::{Dataset, ModelSpec, Real, Run};
+use asyncsgd::{Averaging, Dataset, ModelSpec, Real, Run};
 use std::path::Path;
 
 /// How many of the strongest weights are told.
@@ -70,6 +70,7 @@ impl Context<'_> {
             pins: run.workers.iter().map(|worker| worker.core).collect(),
             algorithm: plan.algorithm.to_string(),
             algorithm_origin: plan.algorithm_origin.clone(),
+            average: plan.averaging.to_string(),
             update: plan.update.to_string(),
             block: plan.block,
             hot: plan.hot,
@@ -104,6 +105,7 @@ impl Context<'_> {
         option("l2", options.l2.map(|l2| l2.to_string()));
         option("l1", (options.l1 > 0.0).then(|| options.l1.to_string()));
         option("algorithm", Some(plan.algorithm.to_string()));
+        option("average", (plan.averaging != Averaging::None).then(|| plan.averaging.to_string()));
         option("workers", Some(plan.workers.to_string()));
         option("pin", Some(options.pin.to_string()));
         option("update", Some(plan.update.to_string()));

@@ -36,12 +36,20 @@ These set the step themselves, without --rate, --schedule and blocks:
 
 Algorithms for --algorithm:
   sgd               asynchronous stochastic gradient descent
+  adagrad           a step length for each coordinate, by its squared gradients so far:
+                    nearer than sgd after a few epochs where features differ much in
+                    frequency; not for the last digits
+  svrg              variance-reduced gradients, a step length for each coordinate:
+                    linear convergence also with an L1 penalty; each epoch has a second,
+                    parallel pass
+  saga              the same without the second pass, but each step also writes a mean
+                    gradient that is shared: for one worker, or updates sent directly
   sdca              stochastic dual coordinate ascent on the same shared parameters:
                     no rate, linear convergence; soonest where rows are short,
                     ‖x‖² small against l2·rows, such as text
   newton            an epoch of sgd, then Newton's method
 --target-gap G stops when duality proves that the objective is at most 1 + G times
-its minimum: it needs an L2 penalty, no L1 penalty and no intercept.
+its minimum: it needs a penalty and no intercept, and with hinge loss no L1 penalty.
 
 Models for --model; labels may be any numbers, each a class:
   linear            with --loss
@@ -78,6 +86,7 @@ Examples:
   asyncsgd train data.svm --target-gap 1e-3
   asyncsgd train digits.svm --model mlp:784-128-10 --batch 64 --rate 0.1
   asyncsgd train ratings.csv --model mf:32 --test-fraction 0.1 --save ratings.safetensors
+  asyncsgd train data.svm --l1 1e-4 --target-gap 1e-4
 
 Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";
 

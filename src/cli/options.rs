@@ -3,7 +3,9 @@
 use super::load::Cache;
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
-use asyncsgd::{Algorithm, BlockSize, LossKind, ModelSpec, Pin, Precision, Topology, Trainer, Update};
+use asyncsgd::{
+    Algorithm, Averaging, BlockSize, LossKind, ModelSpec, Pin, Precision, Topology, Trainer, Update,
+};
 use clap::Args;
 use std::fmt;
 use std::path::PathBuf;
@@ -96,17 +98,22 @@ pub struct WorkerArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Step: rate × schedule × weight of the delay")]
 pub struct StepArgs {
-    /// How to minimise: by asynchronous SGD, by dual coordinate ascent, or by Newton's method after a little
-    /// SGD; auto chooses from the data where there is a target gap, and is sgd without one
+    /// How to minimise, see below; auto chooses from the data where there is a target gap, and is sgd without
+    /// one
     #[arg(long, value_name = "A", default_value = "auto", value_parser = value::one_of(&Algorithm::ALL))]
     pub algorithm: Given<Algorithm>,
+    /// Which average of the iterates is the model: none, polyak (all), suffix:F (the last share F) or weighted:P (by
+    /// the P-th power of the time); of sgd and adagrad
+    #[arg(long, value_name = "AVERAGE", default_value = "none", value_parser = value::value::<Averaging>())]
+    pub average: Given<Averaging>,
     /// How a gradient's delay τ changes its step, RULE or RULE@C with another concurrency C; see below
     #[arg(long, value_name = "RULE", default_value = "delay-adaptive", value_parser = value::value::<DelayRule>())]
     pub step: Given<DelayRule>,
     /// The base rate; auto takes it from the curvature of the loss on the data
     #[arg(long, value_name = "ETA", default_value = "auto", value_parser = value::auto_or_positive())]
     pub rate: Given<Option<f64>>,
-    /// How the rate changes over the epochs; see below [default: a cosine over all epochs]
+    /// How the rate changes over the epochs; see below [default: a cosine over all epochs; constant with --average and
+    /// where an algorithm's noise vanishes]
     #[arg(long, value_name = "S", value_parser = value::value::<Schedule>())]
     pub schedule: Option<Given<Schedule>>,
     /// Examples whose gradients are averaged for a step
@@ -203,6 +210,7 @@ pub struct Training {
     pub time_limit: Option<Duration>,
     pub target: Option<f64>,
     pub target_gap: Option<f64>,
+    pub average: Averaging,
     pub algorithm: Algorithm,
 }
 
@@ -222,7 +230,7 @@ impl Training {
         (objective, workers, step, stop): (ObjectiveArgs, WorkerArgs, StepArgs, StopArgs),
     ) -> asyncsgd::Result<Self> {
         let (target_gap, algorithm) = (check.option(stop.target_gap), check.take(step.algorithm));
-        let most = if target_gap.is_some() && algorithm != Algorithm::Sgd { MOST_EPOCHS } else { EPOCHS };
+        let most = if target_gap.is_some() && algorithm.is_exact() { MOST_EPOCHS } else { EPOCHS };
         let epochs = check.option(stop.epochs).unwrap_or(most);
         let training = Self {
             model: ModelSpec::Linear,
@@ -243,6 +251,7 @@ impl Training {
             time_limit: check.option(stop.time_limit),
             target: check.option(stop.target_objective),
             target_gap,
+            average: check.take(step.average),
             algorithm,
         };
         training.check_workers(check)?;
@@ -315,6 +324,7 @@ impl Training {
             .block(self.block)
             .batch(self.batch)
             .weight(self.step.weight, self.step.concurrency)
+            .average(self.average)
             .algorithm(self.algorithm)
             .epochs(self.epochs)
             .seed(self.seed);

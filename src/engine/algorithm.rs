@@ -13,6 +13,14 @@ pub enum Algorithm {
     Auto,
     /// Asynchronous stochastic gradient descent.
     Sgd,
+    /// Asynchronous AdaGrad ([`Scaled`](crate::Scaled)): a step length for each coordinate. Linear models.
+    AdaGrad,
+    /// Asynchronous SVRG with a step length for each coordinate ([`Scaled`](crate::Scaled)): linear convergence, with an
+    /// L1 penalty too. Each epoch costs a second, parallel pass. Linear models.
+    Svrg,
+    /// Asynchronous SAGA with a step length for each coordinate ([`Scaled`](crate::Scaled)): as SVRG without the second
+    /// pass, but a second array of shared numbers is written. Linear models.
+    Saga,
     /// Asynchronous stochastic dual coordinate ascent ([`Dual`](crate::Dual)). Linear models.
     Sdca,
     /// One epoch of asynchronous SGD, then Newton's method with parallel passes ([`Newton`]). Linear models.
@@ -21,7 +29,14 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All algorithms, in the order in which the help lists them.
-    pub const ALL: [Self; 4] = [Self::Auto, Self::Sgd, Self::Sdca, Self::Newton];
+    pub const ALL: [Self; 7] =
+        [Self::Auto, Self::Sgd, Self::AdaGrad, Self::Svrg, Self::Saga, Self::Sdca, Self::Newton];
+
+    /// Whether it converges to the optimum at a constant rate, so that a target gap may take as many epochs as it
+    /// takes.
+    pub fn is_exact(self) -> bool {
+        !matches!(self, Self::Sgd | Self::AdaGrad)
+    }
 
     /// The algorithm that reaches a gap soonest on the data of `linear`, and why.
     ///
@@ -32,7 +47,9 @@ impl Algorithm {
         let curvature = Objective::<f64>::curvature(linear);
         let smoothness = curvature.map_or(f64::INFINITY, |c| c.example_mean - linear.l2());
         let ratio = smoothness / (linear.l2() * linear.rows().len() as f64);
-        if linear.loss().is_curved() && Newton::is_dense(linear) {
+        if linear.l1() > 0.0 {
+            (Self::Svrg, "with an L1 penalty".into())
+        } else if linear.loss().is_curved() && Newton::is_dense(linear) {
             (Self::Newton, format!("{} features: the system is solved directly", linear.rows().features()))
         } else if !linear.loss().is_curved() {
             (Self::Sdca, format!("{} loss has no second derivative", linear.loss()))
@@ -52,6 +69,9 @@ impl fmt::Display for Algorithm {
         f.pad(match self {
             Self::Auto => "auto",
             Self::Sgd => "sgd",
+            Self::AdaGrad => "adagrad",
+            Self::Svrg => "svrg",
+            Self::Saga => "saga",
             Self::Sdca => "sdca",
             Self::Newton => "newton",
         })
@@ -62,9 +82,9 @@ impl FromStr for Algorithm {
     type Err = Error;
 
     fn from_str(s: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.to_string() == s)
-            .ok_or_else(|| Error::usage(format!("algorithm '{s}': expected auto, sgd, sdca or newton")))
+        Self::ALL.into_iter().find(|algorithm| algorithm.to_string() == s).ok_or_else(|| {
+            let expected = "expected auto, sgd, adagrad, svrg, saga, sdca or newton";
+            Error::usage(format!("algorithm '{s}': {expected}"))
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What is lost in racy mode, counted in a comparison run in which every addition is 1.
 
+use super::average::Averaging;
 use super::instruments::Instruments;
 use super::plan::{BlockSize, Options, Plan};
 use super::run::Lost;
@@ -40,6 +41,7 @@ pub(super) fn count<T: Real, O: Objective<T>>(
         epochs: Some(plan.epochs.min(MOST / objective.examples() as f64)),
         time_limit: Some(LIMIT),
         target: None,
+        averaging: Averaging::None,
         target_gap: None,
         ..options.clone()
     };
@@ -142,8 +144,8 @@ impl<T: Real, S: Sink<T> + ?Sized> Sink<T> for Ones<'_, S> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
-        self.inner.update_row(row, beside, |w, v, b| one(change(w, v, b)));
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(usize, T, T, T) -> T) {
+        self.inner.update_row(row, beside, |i, w, v, b| one(change(i, w, v, b)));
         self.made += row.len() as u64;
     }
 

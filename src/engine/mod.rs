@@ -1,6 +1,7 @@
 //! The trainer: pinned threads on shared parameters, in real time.
 
 mod algorithm;
+mod average;
 mod blocks;
 mod course;
 mod event;
@@ -15,6 +16,7 @@ mod run;
 mod worker;
 
 pub use algorithm::Algorithm;
+pub use average::Averaging;
 pub use event::{Event, Progress};
 pub use inject::{Injection, Slow, Stall};
 pub use plan::{BlockSize, Plan};
@@ -29,6 +31,7 @@ use crate::real::Real;
 use crate::step::{Concurrency, Schedule, StepRule, Weight};
 use crate::sync::{Arc, scope};
 use crate::topology::{Pin, Topology};
+use average::Average;
 use course::Course;
 use gate::Gate;
 use instruments::{Instruments, Readers};
@@ -70,6 +73,7 @@ impl<'a, M> Trainer<'a, M, f32> {
             target_gap: None,
             evaluate_every: 1,
             seed: 0,
+            averaging: Averaging::None,
             algorithm: Algorithm::Auto,
             algorithm_origin: String::new(),
         };
@@ -147,6 +151,13 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
+    /// Which average of the iterates is evaluated and returned, of SGD's and AdaGrad's; the schedule is then constant
+    /// where none is given. Default: none, the last iterate.
+    pub fn average(mut self, averaging: Averaging) -> Self {
+        self.options.averaging = averaging;
+        self
+    }
+
     /// How to minimise the objective. Default: chosen from the data and the target gap; SGD without one.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.options.algorithm = algorithm;
@@ -172,8 +183,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
-    /// Stops when (f − min f)/min f is certified to be at most this, > 0. Needs an L2 penalty, no L1 penalty and no
-    /// intercept. Default: none.
+    /// Stops when (f − min f)/min f is certified to be at most this, > 0. Needs a penalty and no intercept, and with
+    /// hinge loss no L1 penalty. Default: none.
     pub fn target_gap(mut self, gap: f64) -> Self {
         self.options.target_gap = Some(gap);
         self
@@ -295,6 +306,7 @@ fn execute<T: Real, O: Objective<T>>(
         1 => Hogwild::for_one(params, rule, plan.update, epoch)?,
         workers => Hogwild::with(params, rule, workers, plan.update, epoch)?,
     };
+    let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
     let gate = Gate::new(plan.workers);
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
     let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
@@ -306,6 +318,7 @@ fn execute<T: Real, O: Objective<T>>(
         gate: &gate,
         course: &course,
         plan: &plan,
+        average: average.as_ref(),
         interrupt,
         observer,
         readers: Readers { delays, timings, timeline },
@@ -323,12 +336,12 @@ fn execute<T: Real, O: Objective<T>>(
             .iter_mut()
             .zip(&plan.pins)
             .map(|(worker, &pin)| {
-                let (gate, course, plan) = (&gate, &course, &plan);
+                let (gate, course, plan, average) = (&gate, &course, &plan, average.as_ref());
                 let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
                     let pinned = pin.is_none_or(crate::topology::pin_current);
-                    worker::train(worker, objective, bounds, plan, course, gate);
+                    worker::train(worker, objective, bounds, plan, (course, gate), average);
                     pinned
                 })
             })
@@ -339,6 +352,7 @@ fn execute<T: Real, O: Objective<T>>(
     });
     // The scope fails only if a thread panicked without having been joined.
     let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let weights = monitor.weights(stop);
     let Monitor { series, phases, mut readers, seconds, warnings, .. } = monitor;
     plan.warnings.extend(warnings);
     readers.cut(Duration::from_secs_f64(seconds), true);
@@ -354,7 +368,7 @@ fn execute<T: Real, O: Objective<T>>(
         reports.push(WorkerReport { delays, failed_attempts, timing: timings.next(), core });
     }
     let mut run = Run {
-        weights: hogwild.params().snapshot(),
+        weights,
         plan,
         series,
         stop,

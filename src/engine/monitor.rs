@@ -1,5 +1,6 @@
 //! Watches over the workers from the thread that started them: evaluation, progress, stopping.
 
+use super::average::Average;
 use super::course::Course;
 use super::gate::{Gate, Rest};
 use super::instruments::Readers;
@@ -23,6 +24,7 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub gate: &'a Gate,
     pub course: &'a Course<'a>,
     pub plan: &'a Plan,
+    pub average: Option<&'a Average<T>>,
     pub interrupt: Option<&'a AtomicBool>,
     pub observer: &'a mut dyn FnMut(Event<'_>),
     pub readers: Readers,
@@ -137,7 +139,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
 
     /// The objective now, while no worker writes. Tells whether it is a reason to stop.
     fn evaluate(&mut self) -> Option<Stop> {
-        let mut weights = self.hogwild.params().snapshot();
+        let mut weights = self.point();
         let gap = self.certify(&mut weights);
         let objective = self.objective.value(&weights);
         let (epoch, examples) = (self.epoch(), self.examples);
@@ -161,6 +163,17 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         if interrupted { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }
     }
 
+    /// The parameters that count: the average, if there is one by now.
+    fn point(&self) -> Vec<T> {
+        self.average.and_then(Average::point).unwrap_or_else(|| self.hogwild.params().snapshot())
+    }
+
+    /// The parameters that a run leaves.
+    pub(super) fn weights(&self, stop: Stop) -> Vec<T> {
+        // The certificate may have moved them.
+        if stop == Stop::Gap { self.hogwild.params().snapshot() } else { self.point() }
+    }
+
     /// With an automatic rate: keeps parameters that are better than all before; where the run diverges, goes back to
     /// those and halves the rate. Tells whether it did that.
     fn restarted(&mut self, weights: &[T], objective: f64, finite: bool) -> bool {
@@ -172,6 +185,10 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         match &self.good {
             Some((good, before)) if diverges && self.restarts < RESTARTS => {
                 self.hogwild.params().store(good);
+                self.average.inspect(|average| average.clear());
+                let begun = Instant::now();
+                self.objective.begin(good);
+                self.seconds += begun.elapsed().as_secs_f64();
                 self.course.slow();
                 self.restarts += 1;
                 let last = self.series[self.series.len() - 1];
@@ -191,11 +208,17 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         false
     }
 
-    /// The certified relative gap, if one is asked for and known. It decides when to stop: its time is training time.
+    /// Lets the objective prepare what comes. The certified relative gap, if one is asked for and known: it decides when
+    /// to stop, so that its time is training time.
     fn certify(&mut self, weights: &mut [T]) -> Option<f64> {
-        let target = self.plan.target_gap.filter(|_| self.examples > 0)?;
         let start = Instant::now();
-        let gap = self.objective.certify(weights, target);
+        let gap = match self.examples {
+            0 => {
+                self.objective.begin(weights);
+                None
+            }
+            _ => self.objective.certify(weights, self.plan.target_gap),
+        };
         self.seconds += start.elapsed().as_secs_f64();
         Some(gap?.relative()).filter(|gap| gap.is_finite())
     }

@@ -4,9 +4,9 @@ use super::algorithm::Algorithm;
 use super::instruments::Instruments;
 use super::plan::{BlockSize, Options};
 use super::run::{Point, Run, Stop};
-use super::{Event, blocks, descend, execute};
+use super::{Event, blocks, descend, execute, lost};
 use crate::error::{Error, Result};
-use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective};
+use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective, Scaled, Scheme};
 use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, Weight};
@@ -33,8 +33,8 @@ pub(super) fn run<T: Real, O: Objective<T>>(
     if let Some(gap) = options.target_gap.filter(|gap| !(*gap > 0.0 && gap.is_finite())) {
         return Err(Error::usage(format!("target gap: found {gap}, expected a number above 0")));
     }
-    let unproven =
-        "target gap: no bound is proven without an L2 penalty, or with an L1 penalty or an intercept";
+    let unproven = "target gap: no bound is proven without a penalty, with an intercept, or with hinge loss and an L1 \
+                    penalty";
     if options.target_gap.is_some() && objective.visit_linear(Certifiable) == Some(false) {
         return Err(Error::usage(unproven));
     }
@@ -80,7 +80,13 @@ impl<T: Real> LinearVisitor for Solve<'_, T> {
             given => (given, String::new()),
         };
         let options = Options { algorithm, algorithm_origin, ..self.options.clone() };
-        if algorithm == Algorithm::Sdca { self.ascend(options, linear) } else { self.newton(options, linear) }
+        match algorithm {
+            Algorithm::AdaGrad => self.scaled(options, linear, Scheme::AdaGrad),
+            Algorithm::Svrg => self.scaled(options, linear, Scheme::Svrg),
+            Algorithm::Saga => self.scaled(options, linear, Scheme::Saga),
+            Algorithm::Sdca => self.ascend(options, linear),
+            _ => self.newton(options, linear),
+        }
     }
 }
 
@@ -137,9 +143,25 @@ impl<T: Real> Solve<'_, T> {
         BlockSize::Rows(((contraction / dual.contraction()) as usize).clamp(1, block))
     }
 
+    /// By stochastic gradients with a step length for each coordinate.
+    fn scaled<L: Loss>(self, options: Options, linear: &Linear<'_, L>, scheme: Scheme) -> Result<Run<T>> {
+        let scaled = Scaled::<L, T>::new(linear, scheme);
+        let free = options.schedule.is_none() && options.step.is_none();
+        // Noise that vanishes of itself needs no falling rate.
+        let constant = Some(Schedule::Constant).filter(|_| free && scheme != Scheme::AdaGrad);
+        let schedule = options.schedule.clone().or(constant);
+        let options = Options { schedule, ..options };
+        let mut run = execute(&options, self.instruments, &scaled, self.interrupt, self.observer)?;
+        if self.instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
+            // The same additions to the same parameters, whatever their size.
+            run.lost = lost::count::<T, _>(&options, self.instruments, &run.plan, linear, self.interrupt)?;
+        }
+        Ok(run)
+    }
+
     fn newton<L: Loss>(self, options: Options, linear: &Linear<'_, L>) -> Result<Run<T>> {
         let (most, gap) = (options.epochs(), options.target_gap);
-        if !(linear.certifiable() && linear.loss().is_curved()) {
+        if !(linear.is_ridge() && linear.loss().is_curved()) {
             return Err(Error::usage(
                 "algorithm newton: expected a loss with a second derivative, an L2 penalty, no L1 penalty and no \
                  intercept",

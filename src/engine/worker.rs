@@ -1,5 +1,6 @@
 //! The worker's loop: the only code that runs per update besides the core, the objective and the kernels.
 
+use super::average::Average;
 use super::course::Course;
 use super::gate::Gate;
 use super::plan::Plan;
@@ -14,9 +15,10 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     objective: &O,
     curvature: Option<&[f32]>,
     plan: &Plan,
-    course: &Course<'_>,
-    gate: &Gate,
+    (course, gate): (&Course<'_>, &Gate),
+    average: Option<&Average<T>>,
 ) {
+    let mut iterate = vec![T::ZERO; average.map_or(0, |_| objective.parameters())];
     let mut gradient = objective.buffer();
     let mut block = (plan.block > 1).then(|| Block::new(plan.hot, curvature));
     // Each update's ticket is the one that the update before it left.
@@ -30,12 +32,15 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         let examples = course.examples(c);
         if let Some(block) = &mut block {
             ticket = worker.run_block(ticket, objective, &mut gradient, block, examples, plan.batch).next;
-            continue;
+        } else {
+            for start in examples.clone().step_by(plan.batch) {
+                let batch = start..(start + plan.batch).min(examples.end);
+                objective.gradient(batch, worker.params(), &mut gradient);
+                ticket = worker.apply(ticket, &Gradient(objective, &gradient)).next;
+            }
         }
-        for start in examples.clone().step_by(plan.batch) {
-            let batch = start..(start + plan.batch).min(examples.end);
-            objective.gradient(batch, worker.params(), &mut gradient);
-            ticket = worker.apply(ticket, &Gradient(objective, &gradient)).next;
+        if let Some(average) = average {
+            average.sample(worker.params(), course, c, &mut iterate);
         }
     }
 }

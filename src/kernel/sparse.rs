@@ -73,7 +73,7 @@ pub(crate) fn ridge_step_f32(cells: &mut [f32], row: Row<'_>, beside: &Constants
     check(row, cells.len());
     // SAFETY: the row's ids are below the number of floats, which are ours alone.
     let rest = unsafe { ridge_step_head(cells.as_mut_ptr(), row, beside, a, s) };
-    for_each_mut(cells, rest, beside, |w, v, b| *w -= a * v + s * b * *w);
+    for_each_mut(cells, rest, beside, |_, w, v, b| *w -= a * v + s * b * *w);
 }
 
 /// [`ridge_step_f32`] on shared floats: a load and a store each, between which others may write.
@@ -83,7 +83,7 @@ pub(crate) fn ridge_step_shared_f32(cells: &[AtomicF32], row: Row<'_>, beside: &
     // SAFETY: the row's ids are below the number of cells. AtomicF32 has the layout of f32 and allows writing through
     // a shared reference; the kernel's aligned moves are relaxed atomic accesses on this architecture.
     let rest = unsafe { ridge_step_head(cells.as_ptr().cast::<f32>().cast_mut(), row, beside, a, s) };
-    for_each(cells, rest, beside, |cell, v, b| {
+    for_each(cells, rest, beside, |_, cell, v, b| {
         let w = cell.load(Ordering::Relaxed);
         cell.store(w - (a * v + s * b * w), Ordering::Relaxed);
     });
@@ -106,7 +106,7 @@ unsafe fn ridge_step_head<'a>(cells: *mut f32, row: Row<'a>, beside: &Constants,
     row
 }
 
-/// Calls `visit(&cells[id], value, beside[id])` for each nonzero of the row.
+/// Calls `visit(id, &cells[id], value, beside[id])` for each nonzero of the row.
 ///
 /// # Panics
 /// If the row has an id outside `cells` or `beside`.
@@ -115,7 +115,7 @@ pub(crate) fn for_each<C>(
     cells: &[C],
     row: Row<'_>,
     beside: &Constants,
-    mut visit: impl FnMut(&C, f32, f32),
+    mut visit: impl FnMut(usize, &C, f32, f32),
 ) {
     check(row, cells.len());
     check(row, beside.len());
@@ -123,11 +123,11 @@ pub(crate) fn for_each<C>(
         let id = id as usize;
         // SAFETY: ids increase strictly, so each is below row.end(), which is at most either length.
         let (cell, beside) = unsafe { (cells.get_unchecked(id), beside.get_unchecked(id)) };
-        visit(cell, v, beside);
+        visit(id, cell, v, beside);
     }
 }
 
-/// Calls `visit(&mut cells[id], value, beside[id])` for each nonzero of the row.
+/// Calls `visit(id, &mut cells[id], value, beside[id])` for each nonzero of the row.
 ///
 /// # Panics
 /// If the row has an id outside `cells` or `beside`.
@@ -136,7 +136,7 @@ pub(crate) fn for_each_mut<C>(
     cells: &mut [C],
     row: Row<'_>,
     beside: &Constants,
-    mut visit: impl FnMut(&mut C, f32, f32),
+    mut visit: impl FnMut(usize, &mut C, f32, f32),
 ) {
     check(row, cells.len());
     check(row, beside.len());
@@ -144,7 +144,7 @@ pub(crate) fn for_each_mut<C>(
         let id = id as usize;
         // SAFETY: ids increase strictly, so each is below row.end(), which is at most either length.
         let (cell, beside) = unsafe { (cells.get_unchecked_mut(id), beside.get_unchecked(id)) };
-        visit(cell, v, beside);
+        visit(id, cell, v, beside);
     }
 }
 

@@ -6,7 +6,10 @@
 //!
 //! > P(w) − D(u) = mean [ℓ(z) + ℓ*(u) − uz] + λ/2·‖w − v(u)‖²,  z = x·w,
 //!
-//! a sum of terms none of which is negative, so that nothing cancels.
+//! a sum of terms none of which is negative, so that nothing cancels. With an L1 penalty of strength λ₁ as well, let
+//! s = −Σ u·x/n, c the part of s within ±λ₁, coordinate by coordinate, and v = (s − c)/λ: the same holds with
+//! λ₁·|w| − c·w added for each coordinate. With the L1 penalty alone s must be within ±λ₁, and u is shortened until
+//! it is.
 
 use super::linear::Linear;
 use super::loss::Loss;
@@ -72,9 +75,16 @@ pub(super) fn score<T: Real>(rows: &Rows, r: usize, weights: &[T]) -> f64 {
 }
 
 impl<L: Loss> Linear<'_, L> {
-    /// Whether there is a certificate: the penalty is L2 alone, and on all parameters.
-    pub fn certifiable(&self) -> bool {
+    /// Whether the penalty is L2 alone, and on all parameters.
+    pub fn is_ridge(&self) -> bool {
         self.l2 > 0.0 && self.l1 == 0.0 && self.bias.is_none()
+    }
+
+    /// Whether there is a certificate: all parameters are penalised. Where the L1 penalty has a part in that, dual
+    /// values come from the loss's derivative alone, and hinge loss has none at its kink, where the optimum is.
+    pub fn certifiable(&self) -> bool {
+        let penalised = self.l1 > 0.0 && self.loss.kind().is_curved() || self.l2 > 0.0 && self.l1 == 0.0;
+        penalised && self.bias.is_none()
     }
 
     /// The slack ℓ(z) + ℓ*(u) − uz ≥ 0 of row `r`.
@@ -96,19 +106,39 @@ impl<L: Loss> Linear<'_, L> {
         Gap { objective: loss / n + self.l2 / 2.0 * squares.sum::<f64>(), bound: slack / n }
     }
 
-    /// P(w), and P(w) − D(u) for the dual point that `dual(row, score)` gives, which is to be feasible. One pass over
-    /// the rows, in parallel.
-    pub(super) fn gap<T: Real>(&self, weights: &[T], dual: impl Fn(usize, f64) -> f64 + Sync) -> Gap {
-        let (n, scale) = (self.rows.len() as f64, -1.0 / (self.l2 * self.rows.len() as f64));
-        let (v, sums) = combine(self.rows, |r| {
+    /// P(w), and P(w) − D(u) for the dual point that `dual(row, score)` gives, which is to be feasible; and the mean
+    /// of u·x. In parallel; one pass over the rows, or two where only the L1 penalty is there.
+    pub(super) fn gap<T: Real>(
+        &self,
+        weights: &[T],
+        dual: impl Fn(usize, f64) -> f64 + Sync,
+    ) -> (Gap, Vec<f64>) {
+        let (gap, mean) = self.gap_of(weights, &dual);
+        let steepest = mean.iter().fold(0.0, |most: f64, m| most.max(m.abs()));
+        if self.l2 > 0.0 || steepest <= self.l1 {
+            return (gap, mean);
+        }
+        // Towards 0 dual values stay feasible. A little further than needed: the sum is rounded.
+        let share = self.l1 / steepest * (1.0 - 1e-12);
+        (self.gap_of(weights, &|r, z| share * dual(r, z)).0, mean)
+    }
+
+    fn gap_of<T: Real>(&self, weights: &[T], dual: &(impl Fn(usize, f64) -> f64 + Sync)) -> (Gap, Vec<f64>) {
+        let n = self.rows.len() as f64;
+        let (mean, sums) = combine(self.rows, |r| {
             let z = score(self.rows, r, weights);
             let u = dual(r, z);
-            (scale * u, [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, u)])
+            (u / n, [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, u)])
         });
         let [loss, slack] = sums.into_iter().fold([0.0; 2], add);
-        let squares = |(w, v): (&T, &f64)| [w.to_f64().powi(2), (w.to_f64() - v).powi(2)];
-        let [norm, distance] =
-            weights.par_iter().zip(&v).with_min_len(1 << 14).map(squares).reduce(|| [0.0; 2], add);
-        Gap { objective: loss / n + self.l2 / 2.0 * norm, bound: slack / n + self.l2 / 2.0 * distance }
+        let penalty = |(w, mean): (&T, &f64)| {
+            let (w, within) = (w.to_f64(), (-mean).clamp(-self.l1, self.l1));
+            let v = if self.l2 > 0.0 { (-mean - within) / self.l2 } else { w };
+            let l1 = self.l1 * w.abs();
+            [self.l2 / 2.0 * w * w + l1, self.l2 / 2.0 * (w - v).powi(2) + (l1 - within * w)]
+        };
+        let pairs = weights.par_iter().zip(&mean).with_min_len(1 << 14);
+        let [penalty, distance] = pairs.map(penalty).reduce(|| [0.0; 2], add);
+        (Gap { objective: loss / n + penalty, bound: slack / n + distance }, mean)
     }
 }

@@ -48,7 +48,7 @@ const POWERS: usize = 10;
 impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
     /// The dual of a linear model; `None` where the penalty is not L2 alone on all parameters. O(nonzeros).
     pub fn new(linear: &'l Linear<'d, L>) -> Option<Self> {
-        if !linear.certifiable() {
+        if !linear.is_ridge() {
             return None;
         }
         let (rows, n) = (linear.rows, linear.rows.len());
@@ -158,7 +158,8 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         Some(Curvature { coordinates: vec![0.0; self.parameters()], ..curvature })
     }
 
-    fn certify(&self, weights: &mut [T], target: f64) -> Option<Gap> {
+    fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {
+        let target = target?;
         let (linear, n) = (self.linear, self.examples());
         let dual = |r: usize, share: f64| {
             let u = Self::mixed(self.dual[r].get(), self.before.1[r].get(), share).to_f64();
@@ -196,7 +197,7 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         }
         let chosen = if share > 0.0 { &averaged[..] } else { &*weights };
         let gap = if target < EXACT {
-            linear.gap(chosen, |r, _| dual(r, share))
+            linear.gap(chosen, |r, _| dual(r, share)).0
         } else {
             linear.gap_at_dual(chosen, |r| dual(r, share))
         };

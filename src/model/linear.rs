@@ -23,7 +23,7 @@ pub struct Linear<'d, L> {
     pub(super) loss: L,
     pub(super) l2: f64,
     pub(super) l1: f64,
-    counts: Vec<u32>,
+    pub(super) counts: Vec<u32>,
     /// n/count per coordinate; 0 for a bias, which is not regularised.
     pub(super) rarity: Constants,
     pub(super) bias: Option<usize>,
@@ -65,6 +65,11 @@ impl<'d, L: Loss> Linear<'d, L> {
         self.l2
     }
 
+    /// The strength of the L1 penalty.
+    pub fn l1(&self) -> f64 {
+        self.l1
+    }
+
     /// l2/2·‖w‖² + l1·‖w‖₁, the bias left out.
     fn regulariser<T: Real>(&self, weights: &[T]) -> f64 {
         let of = |(i, &w): (usize, &T)| {
@@ -77,8 +82,8 @@ impl<'d, L: Loss> Linear<'d, L> {
 
 /// The rows of a mini-batch and dℓ/dz of each: the gradient, not multiplied out.
 pub struct Residuals<T> {
-    examples: Range<usize>,
-    residuals: Vec<T>,
+    pub(super) examples: Range<usize>,
+    pub(super) residuals: Vec<T>,
 }
 
 /// Single precision where the parameters are single, else double.
@@ -91,15 +96,15 @@ fn derivative<T: Real, L: Loss>(loss: L, z: T, y: f32) -> T {
     }
 }
 
-/// The minimiser over u of (u − w)²/2 + t·|u|.
+/// The minimiser over u of (u − w)²/2 + t·|u|; NaN stays NaN, to be noticed.
 #[inline]
-fn soft_threshold<T: Real>(w: T, t: T) -> T {
-    if w > t {
-        w - t
-    } else if w < -t {
-        w + t
-    } else {
+pub(super) fn soft_threshold<T: Real>(w: T, t: T) -> T {
+    if w.abs() <= t {
         T::ZERO
+    } else if w > t {
+        w - t
+    } else {
+        w + t
     }
 }
 
@@ -137,7 +142,7 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
             if self.l1 == 0.0 {
                 weights.ridge_step(row, &self.rarity, a, shrink);
             } else {
-                weights.update_row(row, &self.rarity, |w, v, rarity| {
+                weights.update_row(row, &self.rarity, |_, w, v, rarity| {
                     let moved = w - (a * v + shrink * rarity * w);
                     soft_threshold(moved, threshold * rarity) - w
                 });
@@ -161,10 +166,10 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
         chunks.iter().sum::<f64>() / self.rows.len() as f64 + self.regulariser(weights)
     }
 
-    /// At the dual point ℓ′(z) the duality gap is ‖∇f‖²/(2·l2).
-    fn certify(&self, weights: &mut [T], _: f64) -> Option<Gap> {
+    /// At the dual point ℓ′(z), which without an L1 penalty gives ‖∇f‖²/(2·l2).
+    fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {
         let dual = |r: usize, z: f64| self.loss.derivative(z, f64::from(self.labels[r]));
-        self.certifiable().then(|| self.gap(weights, dual))
+        target.filter(|_| self.certifiable()).map(|_| self.gap(weights, dual).0)
     }
 
     fn visit_linear<V: LinearVisitor>(&self, visitor: V) -> Option<V::Output> {

@@ -18,6 +18,7 @@ mod metrics;
 mod network;
 mod newton;
 mod objective;
+mod scaled;
 mod skipgram;
 mod spec;
 
@@ -35,5 +36,6 @@ pub use metrics::{Metrics, scores};
 pub use network::{Layer, Network, NetworkObjective, NetworkOutput, Pass, Shape};
 pub use newton::Newton;
 pub use objective::{Curvature, Grid, LinearVisitor, Model, Objective};
+pub use scaled::{Scaled, Scheme};
 pub use skipgram::{Embedding, Moves, SkipGram};
 pub use spec::{Hinge, Huber, LinearModel, Logistic, Squared, SquaredHinge};

@@ -80,7 +80,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     /// Newton's method from `weights`; `None` where the penalty is not L2 alone on all parameters, or the loss has
     /// no second derivative. One pass.
     pub fn new<T: Real>(linear: &'l Linear<'d, L>, weights: &[T]) -> Option<Self> {
-        if !linear.certifiable() || !linear.loss.kind().is_curved() {
+        if !linear.is_ridge() || !linear.loss.kind().is_curved() {
             return None;
         }
         let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();

@@ -131,10 +131,17 @@ pub trait Objective<T: Real = f32>: Sync {
         None
     }
 
-    /// A bound on f(w) − min f that is proven. May move the weights to a better point if the relative gap of that is
-    /// within `target`; may also tell nothing, `None`, where the objective has no such bound or sees cheaply that
-    /// it would be above the target. Called while no worker writes; part of training time.
-    fn certify(&self, weights: &mut [T], target: f64) -> Option<Gap> {
+    /// Called where training begins, and where it goes back to these weights because it diverged, while no worker
+    /// writes: to forget what was learnt of other weights. Part of training time.
+    fn begin(&self, weights: &[T]) {
+        let _ = weights;
+    }
+
+    /// Called after each epoch, while no worker writes; part of training time. With a target, a bound on f(w) − min f
+    /// that is proven: may move the weights to a better point if the relative gap of that is within the target; may
+    /// also tell nothing, `None`, where the objective has no such bound or sees cheaply that it would be above the
+    /// target.
+    fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {
         let _ = (weights, target);
         None
     }

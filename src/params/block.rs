@@ -21,6 +21,7 @@
 //! stiff one; with N = τ + 1 it is the damping of late gradients, one coordinate at a time). Nothing is tuned.
 //! N = max(τ + 1, C), C the concurrency, is smoother than τ + 1 when fast workers see short delays.
 
+use super::levels::{Levels, publication_weight};
 use super::mode::Mode;
 use super::view::BlockView;
 use crate::kernel::shared;
@@ -33,46 +34,6 @@ const LINE: usize = 16;
 /// … and how many lines ahead of the one being published are asked for. A compare-exchange on a line that another
 /// core wrote last waits for it, and nothing overlaps with that wait.
 const AHEAD: usize = 8;
-
-/// w(c, N) for one coordinate: the share of a block's difference that is published.
-///
-/// `contraction` = η·g·m ≥ 0 is the exponent, c = 1 − e^(−contraction); `publications` is N ≥ 1. In (0, 1],
-/// falling in both.
-pub fn publication_weight(contraction: f64, publications: f64) -> f64 {
-    let c = -(-contraction).exp_m1();
-    // Below, 1 − w < 1e-6·N/2 and the quotient loses its digits.
-    if c * publications < 1e-6 {
-        return 1.0;
-    }
-    -(-contraction * publications).exp_m1() / (publications * c)
-}
-
-/// The curvature bounds of the hot coordinates in 256 logarithmic levels, so that publishing looks a weight up
-/// instead of taking two exponentials a coordinate.
-///
-/// Bounds are rounded up to the next level (at most 11 %), to the stable side.
-#[derive(Debug, Clone)]
-pub(crate) struct Levels {
-    level: Vec<u8>,
-    bound: [f64; 256],
-}
-
-impl Levels {
-    /// The smallest level is 2^(-255/LEVELS_PER_OCTAVE) of the largest: its weight is 1 for any step that
-    /// keeps the largest within reason.
-    const PER_OCTAVE: f64 = 6.5;
-
-    /// Levels of `curvature`, one bound ≥ 0 a coordinate. O(hot).
-    pub(crate) fn new(curvature: &[f32]) -> Self {
-        let max = curvature.iter().copied().fold(f32::MIN_POSITIVE, f32::max) as f64;
-        let bound = std::array::from_fn(|level| max * (-((255 - level) as f64) / Self::PER_OCTAVE).exp2());
-        let of = |&g: &f32| {
-            let octaves = (f64::from(g.max(f32::MIN_POSITIVE)) / max).log2();
-            (255.0 + (octaves * Self::PER_OCTAVE).ceil()).clamp(0.0, 255.0) as u8
-        };
-        Self { level: curvature.iter().map(of).collect(), bound }
-    }
-}
 
 /// The weights of all levels for one rate × block and one N.
 #[derive(Clone)]
@@ -154,6 +115,14 @@ impl<T: Real> Block<T> {
                     T::from_f32(weights[usize::from(level[lane])]) * difference[lane]
                 });
                 sums.add(&difference, &change);
+                if (0..LINE).fold(false, |any, lane| any | (local[lane] == T::ZERO) & (base[lane] != T::ZERO))
+                {
+                    for lane in 0..LINE {
+                        sums.failed +=
+                            publish_one::<T, M>(&line[lane], local[lane], base[lane], change[lane]);
+                    }
+                    continue;
+                }
                 let (fours, _) = line.as_chunks::<4>();
                 for (four, change) in fours.iter().zip(change.as_chunks::<4>().0) {
                     if change.iter().fold(false, |any, &c| any | (c != T::ZERO)) {
@@ -167,7 +136,7 @@ impl<T: Real> Block<T> {
             let difference = local - base;
             let change = T::from_f32(weights[usize::from(level)]) * difference;
             sums.add(&[difference], &[change]);
-            sums.failed += M::add(cell, |_| change);
+            sums.failed += publish_one::<T, M>(cell, local, base, change);
         }
         (if sums.whole > 0.0 { sums.kept / sums.whole } else { scale }, sums.failed)
     }
@@ -194,6 +163,22 @@ impl<T: Real> Block<T> {
         }
         self.tables.len() - 1
     }
+}
+
+/// Publishes one coordinate. One that the block made exactly 0, as an L1 penalty does, is set to 0 and not moved by a
+/// share of the way: unless others moved it elsewhere meanwhile, whom the weight takes into account.
+#[inline]
+fn publish_one<T: Real, M: Mode>(cell: &T::Atomic, local: T, base: T, change: T) -> u64 {
+    if local == T::ZERO && base != T::ZERO {
+        loop {
+            match cell.compare_exchange(base, T::ZERO) {
+                Err(now) if now == base => {}
+                Err(now) if now != T::ZERO => break,
+                _ => return 0,
+            }
+        }
+    }
+    if change == T::ZERO { 0 } else { M::add(cell, |_| change) }
 }
 
 /// What a publication adds up to.
@@ -228,29 +213,6 @@ mod tests {
     use crate::weights::{Sink, Weights};
 
     #[test]
-    fn weights_have_the_limits_and_the_middle_of_the_formula() {
-        assert_eq!(publication_weight(0.0, 8.0), 1.0);
-        assert!((publication_weight(1e3, 8.0) - 1.0 / 8.0).abs() < 1e-12);
-        assert_eq!(publication_weight(0.7, 1.0), 1.0);
-        // c = 1/2, N = 2: (1 − 1/4)/(2·1/2) = 3/4.
-        assert!((publication_weight(std::f64::consts::LN_2, 2.0) - 0.75).abs() < 1e-12);
-        // c = 1/2, N = 3: (1 − 1/8)/(3/2) = 7/12.
-        assert!((publication_weight(std::f64::consts::LN_2, 3.0) - 7.0 / 12.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn levels_round_up_by_less_than_one_step() {
-        let g: Vec<f32> = (0..500).map(|i| 3.0 * 0.95f32.powi(i)).collect();
-        let levels = Levels::new(&g);
-        for (&g, &level) in g.iter().zip(&levels.level) {
-            let bound = levels.bound[usize::from(level)];
-            let g = f64::from(g);
-            assert!(bound >= g * 0.999_999 && (bound <= g * 1.12 || level == 0), "{g}: {bound}");
-        }
-        assert_eq!(Levels::new(&[0.0, 0.0]).level.len(), 2);
-    }
-
-    #[test]
     fn a_block_publishes_its_difference_by_the_weights() {
         let params = Params::from_slice(&[1.0f64, 2.0, 3.0, 4.0]);
         let stiff = 1e3f32;
@@ -266,6 +228,30 @@ mod tests {
         let (kept, failed) = block.publish::<Cas>(params.cells(), 1.0, 4.0, 1.0);
         assert_eq!(params.snapshot(), [1.0 + 0.5 / 4.0, 2.5, 3.0, 4.5]);
         assert_eq!((kept, failed), ((0.125 + 0.5) / 1.0, 0));
+    }
+
+    #[test]
+    fn what_became_zero_is_zero() {
+        for hot in [3, 20] {
+            let params = Params::from_slice(&vec![2.0f64; hot]);
+            let mut blocks = [(); 2].map(|()| Block::new(hot, Some(&vec![1e3f32; hot])));
+            for block in &mut blocks {
+                block.refresh(params.cells());
+                block.view::<Cas>(params.cells()).add(1, -2.0);
+                block.view::<Cas>(params.cells()).add(2, -1.0);
+            }
+            // Half of each way, but 0 is agreed upon, once.
+            for block in &mut blocks {
+                block.publish::<Cas>(params.cells(), 1.0, 2.0, 1.0);
+            }
+            assert_eq!(params.snapshot()[..3], [2.0, 0.0, 1.0]);
+            // Where another has moved it, it is moved back half the way.
+            blocks[0].refresh(params.cells());
+            blocks[0].view::<Cas>(params.cells()).add(0, -2.0);
+            params.cells()[0].set(4.0);
+            blocks[0].publish::<Cas>(params.cells(), 1.0, 2.0, 1.0);
+            assert_eq!(params.snapshot()[0], 3.0);
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 #![doc = include_str!("ORDERING.md")]
 
 mod block;
+mod levels;
 mod mode;
 mod view;
 
 pub(crate) use block::Block;
-pub use block::publication_weight;
+pub use levels::publication_weight;
 pub use mode::{Cas, Mode, Racy, Update};
 
 use crate::kernel::{Constants, Row, sparse};
@@ -148,11 +149,11 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(usize, T, T, T) -> T) {
         let mut failed = 0;
-        sparse::for_each(self.cells, row, beside, |cell, v, b| {
+        sparse::for_each(self.cells, row, beside, |i, cell, v, b| {
             let (v, b) = (T::from_f32(v), T::from_f32(b));
-            failed += M::add(cell, |w| change(w, v, b));
+            failed += M::add(cell, |w| change(i, w, v, b));
         });
         self.failed += failed;
     }

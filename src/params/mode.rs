@@ -83,7 +83,7 @@ impl Mode for Cas {
     #[inline(always)]
     fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64 {
         let mut failed = 0;
-        sparse::for_each(cells, row, beside, |cell, v, b| {
+        sparse::for_each(cells, row, beside, |_, cell, v, b| {
             let (v, b) = (T::from_f32(v), T::from_f32(b));
             failed += Self::add(cell, |w: T| -(a * v + s * b * w));
         });

@@ -83,15 +83,15 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(T, T, T) -> T) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(usize, T, T, T) -> T) {
         let (hot, rest) = row.split(self.hot.len());
-        sparse::for_each_mut(self.hot, hot, beside, |w, v, b| {
-            *w += change(*w, T::from_f32(v), T::from_f32(b));
+        sparse::for_each_mut(self.hot, hot, beside, |i, w, v, b| {
+            *w += change(i, *w, T::from_f32(v), T::from_f32(b));
         });
         let mut failed = 0;
-        sparse::for_each(self.cells, rest, beside, |cell, v, b| {
+        sparse::for_each(self.cells, rest, beside, |i, cell, v, b| {
             let (v, b) = (T::from_f32(v), T::from_f32(b));
-            failed += M::add(cell, |w| change(w, v, b));
+            failed += M::add(cell, |w| change(i, w, v, b));
         });
         self.failed += failed;
     }

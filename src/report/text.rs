@@ -79,6 +79,9 @@ impl<W: Write + ?Sized> Page<'_, W> {
             };
             self.entry("algorithm", &format!("{}{why}", plan.algorithm))?;
         }
+        if plan.average != "none" {
+            self.entry("average", &plan.average)?;
+        }
         let from = match &plan.rate_origin[..] {
             "" => String::new(),
             origin => format!(" ({origin})"),

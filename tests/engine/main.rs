@@ -1,9 +1,11 @@
 //! The trainer as a whole: what it computes, when it stops, and that nothing hangs.
 #![cfg(not(loom))]
 
+mod average;
 mod convergence;
 mod limits;
 mod optimum;
 mod problem;
+mod scaled;
 mod sequential;
 mod stops;

@@ -119,8 +119,8 @@ fn what_cannot_be_is_refused() {
     }
     let data = classes(100, 8, 6);
     let trainer = |model| Trainer::new(model).workers(1);
-    refused(trainer(Logistic::l2(0.0)).target_gap(0.1).run(&data), "L2 penalty");
-    refused(trainer(Logistic::l2(0.1).with_l1(0.1)).target_gap(0.1).run(&data), "L1 penalty");
+    refused(trainer(Logistic::l2(0.0)).target_gap(0.1).run(&data), "without a penalty");
+    refused(Trainer::new(Hinge::l2(0.1).with_l1(0.1)).target_gap(0.1).run(&data), "hinge loss and an L1");
     refused(trainer(Logistic::l2(0.1)).target_gap(0.1).run(&data.clone().with_intercept()), "intercept");
     refused(trainer(Logistic::l2(0.1)).target_gap(0.0).run(&data), "above 0");
     let sdca = || trainer(Logistic::l2(0.1)).algorithm(Algorithm::Sdca);

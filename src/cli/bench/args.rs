@@ -5,7 +5,7 @@ use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::ModelSpec;
 use asyncsgd::step::Schedule;
-use asyncsgd::{Algorithm, BlockSize, Pin, Precision, Result, Topology, Update};
+use asyncsgd::{Algorithm, Averaging, BlockSize, Pin, Precision, Result, Topology, Update};
 use std::path::PathBuf;
 
 /// What the benchmark is made of.
@@ -153,6 +153,7 @@ impl SweepArgs {
             time_limit: None,
             target: None,
             target_gap: None,
+            average: Averaging::None,
             algorithm: Algorithm::Sgd,
         };
         let mut cases = Vec::new();

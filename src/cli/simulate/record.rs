@@ -98,6 +98,7 @@ impl Plan {
             pins: Vec::new(),
             algorithm: "sgd".into(),
             algorithm_origin: String::new(),
+            average: "none".into(),
             update: "simulated".into(),
             block: if let Algorithm::Blocks { length, .. } = self.algorithm { length as usize } else { 1 },
             hot: 0,

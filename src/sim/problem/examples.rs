@@ -82,9 +82,9 @@ impl Sink<f64> for Collect<'_> {
     }
 
     #[inline]
-    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(f64, f64, f64) -> f64) {
+    fn update_row(&mut self, row: Row<'_>, beside: &Constants, change: impl Fn(usize, f64, f64, f64) -> f64) {
         for (i, v) in row.iter() {
-            self.gradient[i] -= change(self.at[i], f64::from(v), f64::from(beside.get(i)));
+            self.gradient[i] -= change(i, self.at[i], f64::from(v), f64::from(beside.get(i)));
         }
     }
 

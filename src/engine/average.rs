@@ -1,0 +1,181 @@
+//! Averages of the iterates, at no cost to the inner loop.
+//!
+//! An exact running average would add a second write to each touched coordinate. Between two chunks of examples a
+//! worker adds the shared parameters as they are to a sum instead, a few times an epoch: iterates that lie closer
+//! together differ little, so that little is lost. The sum is shared and lock-free.
+
+use super::course::Course;
+use crate::error::{Error, Result};
+use crate::params::{Cas, Params};
+use crate::real::Real;
+use crate::sync::{AtomicF64, Ordering};
+use crate::weights::{Sink, Weights};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which average of the iterates is the result. Default: none, the last iterate.
+///
+/// The text form is given with each variant.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Averaging {
+    /// `none`: the last iterate.
+    #[default]
+    None,
+    /// `polyak`: of all iterates (Polyak & Juditsky, SIAM J. Control Optim. 30, 1992; Ruppert 1988).
+    Polyak,
+    /// `suffix:F`: of the last share F of the run (Rakhlin, Shamir & Sridharan, ICML 2012).
+    Suffix(f64),
+    /// `weighted:P`: of all iterates, by the P-th power of the time (Lacoste-Julien, Schmidt & Bach 2012, P = 1; Shamir &
+    /// Zhang, ICML 2013).
+    Weighted(f64),
+}
+
+/// The largest power of the time.
+const MOST_POWER: f64 = 16.0;
+
+impl Averaging {
+    /// The weight of the iterate at `epoch` of `epochs`.
+    fn weight(self, epoch: f64, epochs: f64) -> f64 {
+        match self {
+            Self::None => 0.0,
+            Self::Polyak => 1.0,
+            Self::Suffix(share) => f64::from(u8::from(epoch > (1.0 - share) * epochs)),
+            Self::Weighted(power) => (epoch / epochs).powf(power),
+        }
+    }
+
+    /// What is wrong with the parameters, if anything.
+    pub(super) fn problem(self) -> Option<String> {
+        match self {
+            Self::Suffix(share) if !(share > 0.0 && share <= 1.0) => {
+                Some(format!("average suffix:{share}: expected a share above 0, at most 1"))
+            }
+            Self::Weighted(power) if !(0.0..=MOST_POWER).contains(&power) => {
+                Some(format!("average weighted:{power}: expected a power from 0 to {MOST_POWER}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Averaging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.pad("none"),
+            Self::Polyak => f.pad("polyak"),
+            Self::Suffix(share) => write!(f, "suffix:{share}"),
+            Self::Weighted(power) => write!(f, "weighted:{power}"),
+        }
+    }
+}
+
+impl FromStr for Averaging {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let (name, argument) = s.split_once(':').map_or((s, None), |(name, rest)| (name, rest.parse().ok()));
+        let averaging = match (name, argument) {
+            ("none", None) if name == s => Self::None,
+            ("polyak", None) if name == s => Self::Polyak,
+            ("suffix", Some(share)) => Self::Suffix(share),
+            ("weighted", Some(power)) => Self::Weighted(power),
+            _ => {
+                let expected = "expected none, polyak, suffix:F or weighted:P";
+                return Err(Error::usage(format!("average '{s}': {expected}")));
+            }
+        };
+        averaging.problem().map_or(Ok(averaging), |line| Err(Error::usage(line)))
+    }
+}
+
+/// Data values that an epoch touches for each parameter that averaging adds: some hundredths of its time.
+const TOUCHES: u64 = 25;
+
+/// The most iterates of an epoch that are added.
+const MOST: u64 = 64;
+
+/// The sum so far.
+pub(super) struct Average<T: Real> {
+    averaging: Averaging,
+    epochs: f64,
+    /// Iterates of an epoch that are added.
+    samples: u64,
+    sums: Params<T>,
+    weight: AtomicF64,
+}
+
+impl<T: Real> Average<T> {
+    /// An average over `epochs` that touch `nonzeros` data values each; `None` where there is to be none.
+    pub(super) fn new(averaging: Averaging, epochs: f64, parameters: usize, nonzeros: u64) -> Option<Self> {
+        let samples = (nonzeros / (TOUCHES * parameters.max(1) as u64)).clamp(1, MOST);
+        let average = || Self {
+            averaging,
+            epochs,
+            samples,
+            sums: Params::zeros(parameters),
+            weight: AtomicF64::new(0.0),
+        };
+        (averaging != Averaging::None).then(average)
+    }
+
+    /// Adds the parameters, if it is time to after the c-th chunk.
+    #[inline]
+    pub(super) fn sample(&self, params: &Params<T>, course: &Course<'_>, c: u64, buffer: &mut [T]) {
+        let chunks = course.chunks() as u64;
+        if c * self.samples / chunks == (c + 1) * self.samples / chunks {
+            return;
+        }
+        let weight = self.averaging.weight(course.epoch(c + 1), self.epochs);
+        if weight > 0.0 {
+            params.copy_out(0, buffer);
+            self.sums.writer::<Cas>().axpy_dense(0, buffer, T::from_f64(weight));
+            // Relaxed: it is read when all workers have arrived.
+            self.weight.fetch_add(weight, Ordering::Relaxed);
+        }
+    }
+
+    /// The average; `None` where no iterate belongs to it yet.
+    pub(super) fn point(&self) -> Option<Vec<T>> {
+        // Relaxed: the workers have arrived.
+        let weight = self.weight.load(Ordering::Relaxed);
+        let of = |sum: T| T::from_f64(sum.to_f64() / weight);
+        (weight > 0.0).then(|| self.sums.snapshot().into_iter().map(of).collect())
+    }
+
+    /// Forgets what was added.
+    pub(super) fn clear(&self) {
+        self.sums.store(&vec![T::ZERO; self.sums.len()]);
+        // Relaxed: no worker runs.
+        self.weight.store(0.0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_back_and_weights_as_they_say() {
+        for text in ["none", "polyak", "suffix:0.5", "weighted:1", "weighted:0"] {
+            assert_eq!(text.parse::<Averaging>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "none:1",
+            "polyak:",
+            "suffix",
+            "suffix:0",
+            "suffix:1.5",
+            "weighted:-1",
+            "weighted:nan",
+            "mean",
+        ] {
+            assert!(text.parse::<Averaging>().is_err(), "{text}");
+        }
+        assert_eq!(
+            [1.0, 5.0, 5.1, 10.0].map(|e| Averaging::Suffix(0.5).weight(e, 10.0)),
+            [0.0, 0.0, 1.0, 1.0]
+        );
+        assert_eq!([0.0, 5.0, 10.0].map(|e| Averaging::Weighted(2.0).weight(e, 10.0)), [0.0, 0.25, 1.0]);
+    }
+}
