@@ -110,6 +110,13 @@ impl Clock {
         Ticket { completed: self.increment(&self.done) + 1 }
     }
 
+    /// Sets both counters, to go on from an earlier run. Only while no update is under way.
+    pub(crate) fn set(&self, iterations: u64) {
+        // Relaxed: workers that start later see it by that.
+        self.started.store(iterations, Ordering::Relaxed);
+        self.done.store(iterations, Ordering::Relaxed);
+    }
+
     /// Completed updates.
     #[inline]
     pub fn iterations(&self) -> u64 {

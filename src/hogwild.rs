@@ -3,17 +3,19 @@
 //! The engine is built on this; so is an application that has threads of its own.
 
 mod block;
+mod direction;
+mod in_flight;
+
+pub use direction::{Direction, Gradient};
 
 use crate::clock::{self, Clock};
-use crate::delay::{Probe, Reader, Recorder, Start};
+use crate::delay::{Probe, Profile, Reader, Recorder, Start};
 use crate::error::Result;
-use crate::kernel::Row;
-use crate::model::Objective;
 use crate::params::{Cas, Mode, Params, Racy, Update, Writer};
 use crate::real::Real;
 use crate::step::{Moment, StepRule, Stepper};
 use crate::sync::{Arc, AtomicF64, AtomicUsize, CachePadded, Ordering};
-use crate::weights::Sink;
+use in_flight::InFlight;
 
 /// Shared parameters with their clock and step rule. Cloning gives another handle to the same.
 ///
@@ -125,8 +127,29 @@ impl<T: Real> Hogwild<T> {
         self.core.clock.iterations()
     }
 
+    /// The sum of all steps taken, where the rule has a budget.
+    pub(crate) fn steps(&self) -> f64 {
+        // Relaxed: read while no update is under way.
+        self.core.steps.load(Ordering::Relaxed)
+    }
+
+    /// Goes on from an earlier run. Only while no update is under way.
+    pub(crate) fn resume(&self, params: &[T], iterations: u64, steps: f64) {
+        self.core.params.store(params);
+        self.core.clock.set(iterations);
+        // Relaxed: as for the clock.
+        self.core.steps.store(steps, Ordering::Relaxed);
+    }
+
+    /// Workers alive.
+    pub fn workers(&self) -> usize {
+        // Relaxed: a count.
+        self.core.workers.load(Ordering::Relaxed)
+    }
+
     /// A worker, for one thread. Workers may come and go while others run; the concurrency that step rules
-    /// see follows.
+    /// see follows, from each worker's next update on. Allocates 70 kB for its delays: one for a thread or a task of
+    /// many updates, not one an update.
     pub fn worker(&self) -> Worker<T> {
         // Relaxed: a count that steers step sizes, nothing is published through it.
         let workers = self.core.workers.fetch_add(1, Ordering::Relaxed) + 1;
@@ -138,7 +161,7 @@ impl<T: Real> Hogwild<T> {
 }
 
 /// What a worker holds between reading parameters and applying its gradient.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[must_use = "a ticket is taken to be applied"]
 pub struct Ticket {
     clock: clock::Ticket,
@@ -157,7 +180,7 @@ impl Ticket {
 }
 
 /// What became of an update.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Applied {
     /// The iteration number, from 0; of an ignored gradient the one that it would have had.
     pub iteration: u64,
@@ -170,39 +193,23 @@ pub struct Applied {
     pub next: Ticket,
 }
 
-/// Something to step along: w −= step·direction.
-pub trait Direction<T: Real> {
-    /// Subtracts `step` times the direction from the parameters.
-    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S);
-}
-
-/// A dense gradient, from parameter 0 on.
-impl<T: Real> Direction<T> for [T] {
-    #[inline]
-    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S) {
-        weights.axpy_dense(0, self, -step);
-    }
-}
-
-/// A sparse gradient.
-impl<T: Real> Direction<T> for Row<'_> {
-    #[inline]
-    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S) {
-        weights.axpy(*self, -step);
-    }
-}
-
-/// An objective's gradient, as [`Objective::gradient`] left it.
-pub struct Gradient<'a, T: Real, O: Objective<T>>(pub &'a O, pub &'a O::Gradient);
-
-impl<T: Real, O: Objective<T>> Direction<T> for Gradient<'_, T, O> {
-    #[inline]
-    fn descend<S: Sink<T> + ?Sized>(&self, step: T, weights: &mut S) {
-        self.0.descend(self.1, step, weights);
-    }
-}
-
-/// One thread's access: takes tickets, applies gradients, records delays.
+/// One thread's access: takes tickets, applies gradients, records delays. It can be sent to another thread; when it
+/// is dropped, also by a panic, the others see one worker less.
+///
+/// A ticket is applied once, and two threads cannot use one worker:
+/// ```compile_fail,E0382
+/// # let mut worker = asyncsgd::Hogwild::<f32>::new(1, asyncsgd::step::constant(0.1)).unwrap().worker();
+/// let ticket = worker.begin();
+/// worker.apply(ticket, &[1.0][..]);
+/// worker.apply(ticket, &[1.0][..]); // a second update would have a delay that is not its own
+/// ```
+/// ```compile_fail,E0499
+/// # let mut worker = asyncsgd::Hogwild::<f32>::new(1, asyncsgd::step::constant(0.1)).unwrap().worker();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| worker.apply(worker.begin(), &[1.0][..]));
+///     scope.spawn(|| worker.apply(worker.begin(), &[1.0][..]));
+/// });
+/// ```
 pub struct Worker<T: Real = f32> {
     core: Arc<Core<T>>,
     local: Local,
@@ -254,6 +261,11 @@ impl<T: Real> Worker<T> {
             }
             step.weight
         })
+    }
+
+    /// Goes on from what a worker of an earlier run has recorded.
+    pub(crate) fn resume(&mut self, delays: &Profile) {
+        self.local.recorder.resume(delays);
     }
 
     /// Sets the schedule's time, in epochs, instead of counting iterations.
@@ -321,7 +333,7 @@ impl<T: Real> Core<T> {
                 return Applied { iteration, delay, step: 0.0, next: self.begin(local) };
             }
         }
-        let in_flight = InFlight { clock: &self.clock, commit: self.clock.commit(ticket.clock) };
+        let in_flight = InFlight::commit(&self.clock, ticket.clock);
         let commit = in_flight.commit;
         let (epoch, rate) = local.time.unwrap_or_else(|| {
             let epoch = commit.iteration as f64 / self.epoch;
@@ -352,27 +364,6 @@ impl<T: Real> Core<T> {
 struct Step {
     rate: f64,
     weight: f64,
-}
-
-/// Counts the update as done even if its writing panics: otherwise every later delay would count it.
-struct InFlight<'a> {
-    clock: &'a Clock,
-    commit: clock::Commit,
-}
-
-impl InFlight<'_> {
-    #[inline]
-    fn finish(self) -> clock::Ticket {
-        let ticket = self.clock.finish(self.commit);
-        std::mem::forget(self);
-        ticket
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        let _ = self.clock.finish(self.commit);
-    }
 }
 
 #[inline]

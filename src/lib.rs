@@ -31,8 +31,8 @@ struct Readme;
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{Cached, Corpus, Dataset, Entry, FieldRows, Loader, Problem, Ratings, Scale, Synthetic};
 pub use engine::{
-    Algorithm, Averaging, BlockSize, Event, Injection, Lost, Plan, Point, Progress, Run, Slow, Stall, Stop,
-    Trainer, WorkerReport,
+    Algorithm, Averaging, BlockSize, Checkpoint, Event, Every, Feed, Injection, Live, Lost, Online, Plan,
+    Point, Progress, Run, Slow, Stall, Stop, Stream, StreamRun, Streamed, Trainer, WorkerReport, stream,
 };
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};

@@ -56,7 +56,38 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<(
     }
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(&file).map_err(|e| failed(e.error))?;
+    // The new name is on disk when the directory is. Where directories cannot be opened, renaming is all there is.
+    #[cfg(unix)]
+    fs::File::open(directory(&file)).and_then(|directory| directory.sync_all()).map_err(failed)?;
     Ok(())
+}
+
+/// Removes what writers that were killed have left beside `path`: temporary files for it that nobody holds.
+///
+/// # Errors
+/// [`Error::Io`] where the directory cannot be read.
+pub fn clean(path: &Path) -> Result<()> {
+    let failed = |e| Error::io("read", path, e);
+    let Target::File(file) = target(path)? else { return Ok(()) };
+    let Some(name) = file.file_name() else { return Ok(()) };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    for entry in fs::read_dir(directory(&file)).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX));
+        // Writers hold a lock. What cannot be opened, locked or removed is left: it only takes room.
+        if ours && fs::File::open(entry.path()).is_ok_and(|left| left.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// How temporary files end.
+const SUFFIX: &str = ".tmp";
+
+fn directory(file: &Path) -> &Path {
+    file.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What stands at `path`, links followed.
@@ -80,19 +111,22 @@ fn target(path: &Path) -> Result<Target> {
 fn beside(file: &Path, path: &Path) -> Result<NamedTempFile> {
     let failed = |e| Error::io("create", path, e);
     let name = file.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-    let directory = file.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let prefix = format!(".{}.", name.to_string_lossy());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".tmp");
+    builder.prefix(&prefix).suffix(SUFFIX);
     // As any new file: temporary files are otherwise for their owner alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(directory).map_err(|e| {
+    let made = builder.tempfile_in(directory(file)).map_err(|e| {
         // tempfile adds the path of its own, which says nothing to the user.
         let text = e.to_string();
         let answer = text.split(" at path ").next().unwrap_or_default();
         failed(io::Error::new(e.kind(), answer))
-    })
+    })?;
+    // For `clean`; where the file system knows no locks, a file that is being written may be taken for one left over,
+    // and cannot then be renamed.
+    let _ = made.as_file().try_lock();
+    Ok(made)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -149,6 +183,20 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let held = beside(&path, &path).unwrap();
+        fs::write(directory.path().join(".out.killed.tmp"), b"half").unwrap();
+        fs::write(directory.path().join(".other.killed.tmp"), b"half").unwrap();
+        clean(&path).unwrap();
+        let held = held.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let mut left = vec![".other.killed.tmp".to_owned(), held];
+        left.sort();
+        assert_eq!(names(directory.path()), left);
     }
 
     #[cfg(target_os = "linux")]

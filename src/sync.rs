@@ -30,7 +30,7 @@ pub(crate) use {
 /// loom knows no time: what sleeps is not modelled, and only has to compile.
 #[cfg(loom)]
 pub(crate) mod thread {
-    pub(crate) use {loom::thread::*, std::thread::sleep};
+    pub(crate) use {loom::thread::*, std::thread::panicking, std::thread::sleep};
 }
 
 /// `atomic_float`'s types are built on `std`; these are the same operations on loom's integers.

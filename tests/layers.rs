@@ -26,8 +26,8 @@ const IMPORTS: [(&str, &[&str]); 22] = [
     (
         "engine",
         &[
-            "clock", "data", "delay", "error", "hogwild", "kernel", "law", "model", "params", "real", "step",
-            "sync", "topology", "weights",
+            "clock", "data", "delay", "error", "hogwild", "kernel", "law", "model", "output", "params",
+            "real", "step", "sync", "topology", "weights",
         ],
     ),
     // Deterministic and on one thread: neither `engine` and `hogwild` nor `sync`; of `params` a formula.

@@ -110,6 +110,33 @@ fn workers_under_the_lock() {
     explore(2, || workers(Update::Locked));
 }
 
+/// A worker comes, makes an update and goes while another is at work: the count of workers follows, and nothing of what
+/// the clock and the parameters hold is lost.
+#[test]
+fn workers_come_and_go() {
+    explore(2, || {
+        let shared = Hogwild::<f32>::new(1, step::delay_adaptive(1.0)).unwrap();
+        let visitor = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let mut worker = shared.worker();
+                let ticket = worker.begin();
+                worker.apply(ticket, &[-1.0f32][..]).iteration
+            })
+        };
+        let mut worker = shared.worker();
+        let ticket = worker.begin();
+        let applied = worker.apply(ticket, &[-1.0f32][..]);
+        // The concurrency is 1 or 2 and the delay at most 1: no step is shortened.
+        assert_eq!(applied.step, 1.0);
+        assert!((1..=2).contains(&shared.workers()));
+        assert_eq!(visitor.join().unwrap() + applied.iteration, 1);
+        assert_eq!((shared.workers(), shared.iterations()), (1, 2));
+        drop(worker);
+        assert_eq!((shared.workers(), shared.params().snapshot()), (0, vec![2.0]));
+    });
+}
+
 /// Records the delays 1 and 0 on another thread while `read` reads.
 fn recording(read: impl Fn(&Reader)) {
     let mut recorder = Recorder::new();

@@ -87,8 +87,16 @@ Examples:
   asyncsgd train digits.svm --model mlp:784-128-10 --batch 64 --rate 0.1
   asyncsgd train ratings.csv --model mf:32 --test-fraction 0.1 --save ratings.safetensors
   asyncsgd train data.svm --l1 1e-4 --target-gap 1e-4
+  asyncsgd train data.svm --epochs 100 --checkpoint run.ckpt --checkpoint-every 30s
+  asyncsgd train --resume run.ckpt --save model.safetensors
 
-Ctrl-C ends training; what was learnt is reported and saved. A second one aborts.";
+A checkpoint takes its file's place when all of it is on disk: a kill or a crash
+leaves the last one. --resume goes on by the options in the file, with one worker to
+the same bits. Other data, another version or other options of what is computed are
+refused; --save, --json, --time-limit and such may be new. Not for newton.
+
+Ctrl-C ends training; what was learnt is reported and saved. A second one aborts. So do
+the signals TERM and HUP.";
 
 /// After `asyncsgd predict --help`.
 pub const PREDICT: &str = "\

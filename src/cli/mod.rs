@@ -1,6 +1,7 @@
 //! The command line: arguments → plan → call → record → report. One file a subcommand.
 
 mod bench;
+mod checkpoint;
 mod completions;
 mod data;
 mod gather;
@@ -92,11 +93,16 @@ fn usage(e: &clap::Error) -> Result<u8> {
         say(e.render().to_string().trim_end());
         return Ok(2);
     }
+    Err(complaint(e))
+}
+
+/// What clap complains about, as a line.
+fn complaint(e: &clap::Error) -> Error {
     let text = e.render().to_string();
     let about = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
     let said: Vec<&str> = text.lines().take_while(about).map(str::trim).filter(|l| !l.is_empty()).collect();
     let line = said.join("; ").replace(":; ", ": ");
-    Err(Error::usage(format!("{}; see --help", line.trim_start_matches("error: "))))
+    Error::usage(format!("{}; see --help", line.trim_start_matches("error: ")))
 }
 
 /// Tells something on standard error. Where nobody listens any more there is nothing to tell, and no reason to stop.

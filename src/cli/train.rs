@@ -1,5 +1,6 @@
 //! `asyncsgd train`.
 
+use super::checkpoint::{self, CheckpointArgs, Checkpoints};
 use super::gather::Context;
 use super::instruments::{Instruments, TroubleArgs, WatchArgs};
 use super::interrupt::{self, Interrupt};
@@ -40,6 +41,8 @@ pub struct Args {
     write: WriteArgs,
     #[command(flatten)]
     watch: WatchArgs,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
 }
 
 /// What to write.
@@ -66,6 +69,7 @@ pub struct Plan {
     json: Option<Output>,
     quiet: bool,
     instruments: Instruments,
+    checkpoints: Checkpoints,
     /// Whether nothing is said of when to stop.
     open: bool,
     /// Whether to show the delays while the run goes on.
@@ -115,6 +119,12 @@ impl Plan {
             );
         }
         let live = trouble.is_some();
+        check.require(
+            !(live && args.checkpoint.any()),
+            "--checkpoint and --resume: expected none of them with profile; see asyncsgd train",
+        );
+        let kept = args.checkpoint.file().map(PathBuf::from);
+        let checkpoints = args.checkpoint.check(&mut check)?;
         let mut instruments = Instruments::check(&mut check, &args.watch, trouble);
         check.result(instruments.injection.check(training.workers))?;
         let rules = instruments.rules();
@@ -132,12 +142,14 @@ impl Plan {
         // The file system is asked when the options make sense.
         let inputs = source.inputs();
         save.as_deref().map(|save| Output::check(save, &inputs)).transpose()?;
-        let outputs = [&save, &json].into_iter().flatten().map(PathBuf::as_path).chain(args.watch.files());
+        checkpoints.output(&inputs)?;
+        let outputs =
+            [&save, &json, &kept].into_iter().flatten().map(PathBuf::as_path).chain(args.watch.files());
         Output::distinct(&outputs.collect::<Vec<_>>())?;
         let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
         let quiet = quiet || json.as_ref().is_some_and(Output::is_stdout);
         instruments.outputs(args.watch, &inputs)?;
-        Ok(Self { source, training, save, json, quiet, instruments, open, live, rules })
+        Ok(Self { source, training, save, json, quiet, instruments, checkpoints, open, live, rules })
     }
 
     /// Loads, and trains one kind of model with one type of parameters.
@@ -199,6 +211,7 @@ impl Plan {
         let (options, train) = (&self.training, &loaded.train);
         let (trainer, tracing) =
             self.instruments.put_on(options.trainer(kind.model::<T>(options)).precision::<T>())?;
+        let trainer = self.checkpoints.put_on(trainer);
         let examples = kind.examples(train);
         let flag = Arc::clone(&loaded.interrupt);
         let mut quit = false;
@@ -270,6 +283,7 @@ impl Plan {
 /// # Errors
 /// Everything that can be wrong with options, data and outputs.
 pub fn run(args: Args) -> Result<u8> {
+    let args = args.checkpoint.resume().map(checkpoint::merged).transpose()?.unwrap_or(args);
     Plan::new(args, None)?.run()
 }
 

@@ -1,9 +1,10 @@
 //! What was recorded, as plain data.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use super::Reader;
-use super::buckets::{LARGEST, highest, index, lowest};
+use super::buckets::{BUCKETS, LARGEST, highest, index, lowest};
 
 /// The significant digits of the HDR histograms that are exported: the fewest whose buckets divide ours.
 const DIGITS: u8 = 3;
@@ -12,7 +13,7 @@ const DIGITS: u8 = 3;
 ///
 /// Quantiles are exact below 512 and at most 1/256 too high above; count, sum, mean, maximum and kept mass
 /// are exact.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Profile {
     /// By bucket, up to the last that is not 0.
     counts: Vec<u64>,
@@ -42,6 +43,17 @@ impl Profile {
         }
         let max = counts.len().checked_sub(1).map_or(0, |top| highest(top).min(max));
         Profile { count: counts.iter().sum(), counts, sum, max, kept, saturated }
+    }
+
+    /// Whether what was read from a file is a profile.
+    pub(crate) fn is_sound(&self) -> bool {
+        let counted = self.counts.iter().try_fold(0u64, |sum, &n| sum.checked_add(n));
+        self.counts.len() <= BUCKETS && counted == Some(self.count) && self.max <= LARGEST
+    }
+
+    /// By bucket, up to the last that is not 0.
+    pub(super) fn counts(&self) -> &[u64] {
+        &self.counts
     }
 
     /// The number of records.

@@ -64,6 +64,23 @@ impl Recorder {
         Recorder { cells, count: 0, sum: 0, max: 0, kept: 0.0 }
     }
 
+    /// Goes on from what was recorded in an earlier run. Before anything else is recorded.
+    pub(crate) fn resume(&mut self, earlier: &Profile) {
+        let Cells { totals, buckets } = &*self.cells;
+        // Relaxed: published by the Release store of the count below.
+        for (bucket, &count) in buckets.iter().zip(earlier.counts()) {
+            bucket.store(count, Ordering::Relaxed);
+        }
+        (self.count, self.sum) = (earlier.count(), earlier.sum());
+        (self.max, self.kept) = (earlier.max(), earlier.kept());
+        totals.sum.store(self.sum, Ordering::Relaxed);
+        totals.max.store(self.max, Ordering::Relaxed);
+        totals.kept.store(self.kept, Ordering::Relaxed);
+        totals.saturated.store(earlier.saturated(), Ordering::Relaxed);
+        // Release: as in `record`.
+        totals.count.store(self.count, Ordering::Release);
+    }
+
     /// A handle for readers.
     pub fn reader(&self) -> Reader {
         Reader { cells: Arc::clone(&self.cells) }

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use crate::model::Grid;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering};
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::ops::Range;
@@ -16,29 +16,46 @@ const GROWTH: f64 = 8.0;
 pub(super) struct Course<'a> {
     /// Which chunk of the data comes at which place; `chunks` entries an epoch, one epoch after the other.
     order: Box<[AtomicU64]>,
-    chunks: AtomicUsize,
+    mark: Arc<Mark>,
     /// Examples in a chunk.
     chunk: AtomicUsize,
-    /// When the epoch begins, in epochs, as the bits of a float.
-    begin: AtomicU64,
     /// What the step rule's rate is multiplied with, as the bits of a float.
     brake: AtomicU64,
+    /// And with this, which other threads change.
+    factor: Arc<AtomicU64>,
     examples: usize,
     /// Whose blocks the chunks are, if there is one.
     grid: Option<Grid<'a>>,
 }
 
+/// How far the course has been laid, for other threads to read.
+pub(super) struct Mark {
+    /// The chunks of an epoch.
+    chunks: AtomicUsize,
+    /// When the epoch begins, in epochs, as the bits of a float.
+    begin: AtomicU64,
+}
+
+impl Mark {
+    /// The time at which the c-th chunk begins, in epochs.
+    #[inline]
+    pub(super) fn epoch(&self, c: u64) -> f64 {
+        let chunks = self.chunks.load(Ordering::Relaxed).max(1);
+        f64::from_bits(self.begin.load(Ordering::Relaxed)) + c as f64 / chunks as f64
+    }
+}
+
 impl<'a> Course<'a> {
-    pub(super) fn new(examples: usize, plan: &Plan, grid: Option<Grid<'a>>) -> Self {
+    pub(super) fn new(examples: usize, plan: &Plan, grid: Option<Grid<'a>>, factor: Arc<AtomicU64>) -> Self {
         let grid = grid.filter(|_| plan.grid);
         let chunks = grid.map_or(examples.div_ceil(plan.chunk), |grid| filled(&grid).count());
         let places = chunks * plan.evaluate_every;
         Self {
             order: (0..places).map(|_| AtomicU64::new(0)).collect(),
-            chunks: AtomicUsize::new(0),
+            mark: Arc::new(Mark { chunks: AtomicUsize::new(0), begin: AtomicU64::new(0) }),
             chunk: AtomicUsize::new(plan.chunk),
-            begin: AtomicU64::new(0),
             brake: AtomicU64::new(1f64.to_bits()),
+            factor,
             examples,
             grid,
         }
@@ -65,9 +82,9 @@ impl<'a> Course<'a> {
                 place.store(chunk, Ordering::Relaxed);
             }
         }
-        self.chunks.store(chunks, Ordering::Relaxed);
+        self.mark.chunks.store(chunks, Ordering::Relaxed);
         self.chunk.store(chunk, Ordering::Relaxed);
-        self.begin.store(begin.to_bits(), Ordering::Relaxed);
+        self.mark.begin.store(begin.to_bits(), Ordering::Relaxed);
         chunks as u64
     }
 
@@ -88,8 +105,8 @@ impl<'a> Course<'a> {
             filled.zip(&mut places).for_each(|(block, place)| place.store(block as u64, Ordering::Relaxed));
         }
         let chunks = filled(grid).count();
-        self.chunks.store(chunks, Ordering::Relaxed);
-        self.begin.store(begin.to_bits(), Ordering::Relaxed);
+        self.mark.chunks.store(chunks, Ordering::Relaxed);
+        self.mark.begin.store(begin.to_bits(), Ordering::Relaxed);
         chunks as u64
     }
 
@@ -108,23 +125,38 @@ impl<'a> Course<'a> {
     /// The time at which the c-th chunk begins, in epochs.
     #[inline]
     pub(super) fn epoch(&self, c: u64) -> f64 {
-        f64::from_bits(self.begin.load(Ordering::Relaxed)) + c as f64 / self.chunks() as f64
+        self.mark.epoch(c)
     }
 
-    /// What the step rule's rate is multiplied with: 1, or less after the run diverged.
+    /// What [`Course::epoch`] is computed from.
+    pub(super) fn mark(&self) -> &Arc<Mark> {
+        &self.mark
+    }
+
+    /// What the step rule's rate is multiplied with: less than 1 after the run diverged, and what other threads want.
     #[inline]
     pub(super) fn brake(&self) -> f64 {
-        f64::from_bits(self.brake.load(Ordering::Relaxed))
+        let [brake, factor] = [&self.brake, &*self.factor].map(|f| f64::from_bits(f.load(Ordering::Relaxed)));
+        brake * factor
     }
 
     /// Halves the rate from now on.
     pub(super) fn slow(&self) {
-        self.brake.store((self.brake() / 2.0).to_bits(), Ordering::Relaxed);
+        self.slow_to(self.slowed() / 2.0);
+    }
+
+    /// What the rate is multiplied with because the run diverged.
+    pub(super) fn slowed(&self) -> f64 {
+        f64::from_bits(self.brake.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn slow_to(&self, brake: f64) {
+        self.brake.store(brake.to_bits(), Ordering::Relaxed);
     }
 
     /// The number of chunks in an epoch.
     pub(super) fn chunks(&self) -> usize {
-        self.chunks.load(Ordering::Relaxed)
+        self.mark.chunks.load(Ordering::Relaxed)
     }
 
     /// How many examples the first `c` places hold.

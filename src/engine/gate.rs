@@ -3,10 +3,14 @@
 //! The monitor releases the chunks of one epoch at a time, numbered from 0. A worker takes the next number from a
 //! shared counter, once a chunk, so that fast workers do more of them; when the numbers are used up it waits.
 //! When all wait, nobody writes: the monitor evaluates, then releases the next epoch.
+//!
+//! Between two chunks workers can be held: those that hold the gate find parameters that no update has reached in
+//! part, and every chunk whose number was handed out done.
 
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex, MutexGuard, Ordering, thread,
 };
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 pub(super) struct Gate {
@@ -15,12 +19,17 @@ pub(super) struct Gate {
     /// The chunks of this epoch. Written once an epoch, read once a chunk.
     released: CachePadded<AtomicU64>,
     stop: Arc<AtomicBool>,
+    /// Whether workers are to wait before they take a chunk. Read once a chunk, like `released`.
+    held: AtomicBool,
+    /// Taken by whoever holds the workers, and to release an epoch.
+    quiet: Mutex<()>,
     /// The start line: workers that have reached it in this epoch.
     ready: AtomicUsize,
     workers: usize,
     state: Mutex<State>,
     to_workers: Condvar,
     to_monitor: Condvar,
+    to_holder: Condvar,
 }
 
 struct State {
@@ -28,6 +37,10 @@ struct State {
     live: usize,
     /// Workers that wait for the next epoch.
     waiting: usize,
+    /// Workers that wait because they are held.
+    holding: usize,
+    /// Whether one has left because it panicked, in the middle of its chunk.
+    broken: bool,
     /// How many epochs have been released.
     epoch: u64,
     started: Option<Instant>,
@@ -45,16 +58,27 @@ pub(super) enum Rest {
 
 impl Gate {
     pub(super) fn new(workers: usize) -> Self {
-        let state = State { live: workers, waiting: 0, epoch: 0, started: None, ended: None };
+        let state = State {
+            live: workers,
+            waiting: 0,
+            holding: 0,
+            broken: false,
+            epoch: 0,
+            started: None,
+            ended: None,
+        };
         Self {
             next: CachePadded::new(AtomicU64::new(0)),
             released: CachePadded::new(AtomicU64::new(0)),
             stop: Arc::new(AtomicBool::new(false)),
+            held: AtomicBool::new(false),
+            quiet: Mutex::new(()),
             ready: AtomicUsize::new(0),
             workers,
             state: Mutex::new(state),
             to_workers: Condvar::new(),
             to_monitor: Condvar::new(),
+            to_holder: Condvar::new(),
         }
     }
 
@@ -68,21 +92,27 @@ impl Gate {
     /// one that the operating system lets run late is a straggler, not an absentee.
     #[inline]
     pub(super) fn take(&self, mut begin: impl FnMut()) -> Option<u64> {
-        // Relaxed: the number alone is shared; what it stands for is fixed within an epoch.
-        let mut chunk = self.next.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: may be seen a chunk late. Before the number is drawn: each number drawn below `released` is done.
+        if self.held.load(Ordering::Relaxed) {
+            self.pause();
+        }
+        let mut waited = false;
         loop {
-            // Relaxed: a stop may be seen a chunk late.
             if self.stop.load(Ordering::Relaxed) {
                 return None;
+            }
+            // Relaxed: the number alone is shared; what it stands for is fixed within an epoch.
+            let chunk = self.next.fetch_add(1, Ordering::Relaxed);
+            if waited {
+                begin();
+                self.line_up();
             }
             // Acquire: sees the course that the monitor laid down before it released it.
             if chunk < self.released.load(Ordering::Acquire) {
                 return Some(chunk);
             }
             self.wait();
-            chunk = self.next.fetch_add(1, Ordering::Relaxed);
-            begin();
-            self.line_up();
+            waited = true;
         }
     }
 
@@ -92,11 +122,44 @@ impl Gate {
         let mut state = self.lock();
         let epoch = state.epoch;
         state.waiting += 1;
-        self.tell_monitor(&mut state);
+        self.tell(&mut state);
         // Relaxed: written under the lock that is held here.
         while !self.stop.load(Ordering::Relaxed) && state.epoch == epoch {
             state = self.to_workers.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
+    }
+
+    /// Until nobody holds the workers any more, or the run is over.
+    #[cold]
+    fn pause(&self) {
+        let mut state = self.lock();
+        state.holding += 1;
+        self.tell(&mut state);
+        // Relaxed: both are written under the lock that is held here.
+        while self.held.load(Ordering::Relaxed) && !self.stop.load(Ordering::Relaxed) {
+            state = self.to_workers.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        state.holding -= 1;
+        if state.holding == 0 {
+            self.to_holder.notify_one();
+        }
+    }
+
+    /// Holds the workers at their next chunk: returns when all wait (or have left), and lets them go on when the guard
+    /// is dropped. Takes as long as the slowest worker's chunk, and until others let go.
+    pub(super) fn hold(&self) -> Hold<'_> {
+        let quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.lock();
+        // Those that were held before go on first: all do a chunk between two holds.
+        while state.holding > 0 {
+            state = self.to_holder.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        // Relaxed: the lock publishes what the workers have done.
+        self.held.store(true, Ordering::Relaxed);
+        while state.waiting + state.holding < state.live {
+            state = self.to_holder.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        Hold { gate: self, _quiet: quiet }
     }
 
     /// Waits until all workers are awake: waking threads is not training time, and a worker that starts before
@@ -121,19 +184,24 @@ impl Gate {
     pub(super) fn leave(&self) {
         self.stop();
         let mut state = self.lock();
+        state.broken |= thread::panicking();
         state.live -= 1;
-        self.tell_monitor(&mut state);
+        self.tell(&mut state);
     }
 
-    fn tell_monitor(&self, state: &mut State) {
+    fn tell(&self, state: &mut State) {
         if state.waiting >= state.live {
             state.ended = Some(Instant::now());
             self.to_monitor.notify_one();
         }
+        if state.waiting + state.holding >= state.live {
+            self.to_holder.notify_one();
+        }
     }
 
-    /// Releases an epoch of `chunks` chunks. Only while all workers wait.
-    pub(super) fn release(&self, chunks: u64) {
+    /// Releases an epoch: the chunks of this range. Only while all workers wait.
+    pub(super) fn release(&self, chunks: Range<u64>) {
+        let _quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut state = self.lock();
         state.started = None;
         state.ended = None;
@@ -141,11 +209,22 @@ impl Gate {
         state.epoch += 1;
         // Relaxed: before the release below, and no worker looks at it before it sees that.
         self.ready.store(0, Ordering::Relaxed);
-        self.next.store(0, Ordering::Relaxed);
+        self.next.store(chunks.start, Ordering::Relaxed);
         // Release: the course was laid down before.
-        self.released.store(chunks, Ordering::Release);
+        self.released.store(chunks.end, Ordering::Release);
         drop(state);
         self.to_workers.notify_all();
+    }
+
+    /// Whether a worker has panicked: a chunk was handed out and is not done.
+    pub(super) fn is_broken(&self) -> bool {
+        self.lock().broken
+    }
+
+    /// Forgets the epoch that has ended. Only while all workers wait.
+    pub(super) fn close(&self) {
+        // Relaxed: nobody takes a chunk before the next release.
+        self.released.store(0, Ordering::Relaxed);
     }
 
     /// Ends the run: each worker leaves at its next chunk.
@@ -195,6 +274,21 @@ impl Gate {
     }
 }
 
+/// Workers are held as long as this lives.
+pub(super) struct Hold<'a> {
+    gate: &'a Gate,
+    _quiet: MutexGuard<'a, ()>,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let _state = self.gate.lock();
+        // Relaxed: under the lock.
+        self.gate.held.store(false, Ordering::Relaxed);
+        self.gate.to_workers.notify_all();
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -219,7 +313,7 @@ mod tests {
                 .collect();
             while gate.rest(Duration::from_secs(1)) == Rest::Working {}
             for epoch in 1..=5 {
-                gate.release(chunks);
+                gate.release(0..chunks);
                 while gate.rest(Duration::from_secs(1)) == Rest::Working {}
                 assert_eq!(gate.taken(), chunks);
                 assert_eq!(sum.load(Ordering::Relaxed), epoch * (1 + 2 * (chunks - 1)));
@@ -227,5 +321,41 @@ mod tests {
             gate.stop();
             threads.into_iter().for_each(|thread| thread.join().unwrap());
         }
+    }
+
+    /// While somebody holds the workers every chunk that was handed out is done, and none is handed out.
+    #[test]
+    fn held_workers_have_done_what_they_took() {
+        let gate = Arc::new(Gate::new(3));
+        let done = Arc::new(AtomicU64::new(0));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
+                thread::spawn(move || {
+                    while gate.take(|| ()).is_some() {
+                        thread::yield_now();
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                    gate.leave();
+                })
+            })
+            .collect();
+        while gate.rest(Duration::from_secs(1)) == Rest::Working {}
+        for _ in 0..10 {
+            let before = done.load(Ordering::Relaxed);
+            gate.release(0..2000);
+            for _ in 0..20 {
+                let _hold = gate.hold();
+                let (taken, now) = (gate.taken(), done.load(Ordering::Relaxed));
+                assert_eq!(now - before, taken);
+                thread::yield_now();
+                assert_eq!((gate.taken(), done.load(Ordering::Relaxed)), (taken, now));
+            }
+            while gate.rest(Duration::from_secs(1)) == Rest::Working {}
+            assert_eq!(done.load(Ordering::Relaxed) - before, 2000);
+        }
+        gate.stop();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        drop(gate.hold());
     }
 }

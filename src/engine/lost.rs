@@ -2,6 +2,7 @@
 
 use super::average::Averaging;
 use super::instruments::Instruments;
+use super::live::Live;
 use super::plan::{BlockSize, Options, Plan};
 use super::run::Lost;
 use crate::error::Result;
@@ -13,7 +14,6 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::weights::{Sink, Weights};
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Examples that may add to one parameter: an `f32` counts them exactly.
@@ -30,7 +30,7 @@ pub(super) fn count<T: Real, O: Objective<T>>(
     instruments: &Instruments,
     plan: &Plan,
     objective: &O,
-    interrupt: Option<&AtomicBool>,
+    live: &Live<T>,
 ) -> Result<Option<Lost>> {
     let options = Options {
         block: if plan.grid { BlockSize::Auto } else { BlockSize::Rows(plan.block) },
@@ -43,11 +43,13 @@ pub(super) fn count<T: Real, O: Objective<T>>(
         target: None,
         averaging: Averaging::None,
         target_gap: None,
+        keeping: None,
+        resume: None,
         ..options.clone()
     };
     let instruments = Instruments { profile: false, trace: None, ..instruments.clone() };
     let counting = Counting { objective, additions: Arc::default() };
-    let run = super::execute(&options, &instruments, &counting, interrupt, &mut |_| ())?;
+    let run = super::execute(&options, &instruments, &counting, live, &mut |_| ())?;
     // Relaxed: the workers have ended and were joined.
     let additions = counting.additions.load(Ordering::Relaxed);
     let kept: f64 = run.weights.iter().map(|w| w.to_f64()).sum();

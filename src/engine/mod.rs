@@ -3,42 +3,48 @@
 mod algorithm;
 mod average;
 mod blocks;
+mod checkpoint;
 mod course;
 mod event;
+mod execute;
 mod gate;
 mod inject;
 mod instruments;
+mod keeper;
+mod live;
 mod lost;
 mod monitor;
 mod optimum;
 mod plan;
 mod run;
+mod stream;
 mod worker;
 
 pub use algorithm::Algorithm;
 pub use average::Averaging;
+pub use checkpoint::{Checkpoint, Every};
 pub use event::{Event, Progress};
 pub use inject::{Injection, Slow, Stall};
+pub use live::Live;
 pub use plan::{BlockSize, Plan};
 pub use run::{Lost, Point, Run, Stop, WorkerReport};
+pub use stream::{Feed, Online, Stream, StreamRun, Streamed, stream};
 
-use crate::delay::{Timeline, Tracer};
-use crate::error::{Error, Result};
-use crate::hogwild::Hogwild;
+use crate::delay::Tracer;
+use crate::error::Result;
 use crate::model::{Model, Objective};
-use crate::params::{Params, Update};
+use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, StepRule, Weight};
-use crate::sync::{Arc, scope};
-use crate::topology::{Pin, Topology};
-use average::Average;
-use course::Course;
-use gate::Gate;
-use instruments::{Instruments, Readers};
-use monitor::Monitor;
+use crate::sync::Arc;
+use crate::topology::Pin;
+use checkpoint::Keeping;
+use execute::{descend, execute};
+use instruments::Instruments;
 use plan::Options;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Trains a model with asynchronous SGD. Options not set are chosen from the machine and the data.
 ///
@@ -49,8 +55,8 @@ pub struct Trainer<'a, M, T: Real = f32> {
     options: Options,
     instruments: Instruments,
     interrupt: Option<Arc<AtomicBool>>,
-    observer: Box<dyn FnMut(Event<'_>) + 'a>,
-    precision: std::marker::PhantomData<T>,
+    live: Live<T>,
+    observer: Box<dyn FnMut(Event<'_>) + Send + 'a>,
 }
 
 impl<'a, M> Trainer<'a, M, f32> {
@@ -76,14 +82,16 @@ impl<'a, M> Trainer<'a, M, f32> {
             averaging: Averaging::None,
             algorithm: Algorithm::Auto,
             algorithm_origin: String::new(),
+            keeping: None,
+            resume: None,
         };
         Self {
             model,
             options,
             instruments: Instruments::default(),
             interrupt: None,
+            live: Live::new(),
             observer: Box::new(|_| {}),
-            precision: std::marker::PhantomData,
         }
     }
 }
@@ -224,6 +232,24 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
+    /// Saves the run to `path` every so often, when it is stopped, and at its end. A crash, a kill or a full disk at any
+    /// moment leaves the last whole checkpoint there. Workers wait while the parameters are copied; they are written on a
+    /// thread of their own. What goes wrong with that is among the plan's warnings. `note` is kept in the file
+    /// ([`Checkpoint::note`]). Not for [`Algorithm::Newton`].
+    pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: Every, note: impl Into<String>) -> Self {
+        self.options.keeping = Some(Keeping { path: path.into(), every, note: note.into() });
+        self
+    }
+
+    /// Goes on with a run that was saved: with one worker to the same result, to the bit, as one that was not
+    /// interrupted. The data, the objective and all options that decide the course must be those of the saved run;
+    /// those that decide when to stop may differ (but a cosine that follows the epochs is a part of the course). Failed
+    /// attempts and what is sampled count from here on, and buffers that draw at random, as skip-gram's, draw anew.
+    pub fn resume(mut self, from: Checkpoint) -> Self {
+        self.options.resume = Some(from);
+        self
+    }
+
     /// Stops the run soon after the flag becomes true; what was learnt so far is returned.
     pub fn interrupt(mut self, flag: Arc<AtomicBool>) -> Self {
         self.interrupt = Some(flag);
@@ -232,15 +258,21 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
 
     /// Calls `observer` on the thread that runs the trainer: at the start, several times a second, and after
     /// each epoch. Workers are not slowed.
-    pub fn observe(mut self, observer: impl FnMut(Event<'_>) + 'a) -> Self {
+    pub fn observe(mut self, observer: impl FnMut(Event<'_>) + Send + 'a) -> Self {
         self.observer = Box::new(observer);
         self
+    }
+
+    /// A handle for other threads to read parameters and progress, to stop the run and to change its rate, from before
+    /// the run's start until after its end. To be taken after [`Trainer::precision`], which makes another run.
+    pub fn live(&self) -> Live<T> {
+        self.live.clone()
     }
 
     /// Parameters of type `U`.
     pub fn precision<U: Real>(self) -> Trainer<'a, M, U> {
         let Self { model, options, instruments, interrupt, observer, .. } = self;
-        Trainer { model, options, instruments, interrupt, observer, precision: std::marker::PhantomData }
+        Trainer { model, options, instruments, interrupt, live: Live::new(), observer }
     }
 
     /// Trains the model on `data`.
@@ -252,9 +284,10 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     where
         M: Model<T>,
     {
+        let _over = self.live.until_dropped();
+        self.live.interrupt_by(self.interrupt.take());
         let objective = self.model.bind(data)?;
-        let interrupt = self.interrupt.as_deref();
-        optimum::run(&self.options, &self.instruments, &objective, interrupt, &mut *self.observer)
+        optimum::run(&self.options, &self.instruments, &objective, &self.live, &mut *self.observer)
     }
 
     /// Minimises the objective that this trainer was made with.
@@ -265,133 +298,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     where
         M: Objective<T>,
     {
-        let interrupt = self.interrupt.as_deref();
-        optimum::run(&self.options, &self.instruments, &self.model, interrupt, &mut *self.observer)
+        let _over = self.live.until_dropped();
+        self.live.interrupt_by(self.interrupt.take());
+        optimum::run(&self.options, &self.instruments, &self.model, &self.live, &mut *self.observer)
     }
-}
-
-/// Trains by gradients, and measures what is lost in racy mode if the run is to be profiled.
-fn descend<T: Real, O: Objective<T>>(
-    options: &Options,
-    instruments: &Instruments,
-    objective: &O,
-    interrupt: Option<&AtomicBool>,
-    observer: &mut dyn FnMut(Event<'_>),
-) -> Result<Run<T>> {
-    let mut run = execute(options, instruments, objective, interrupt, observer)?;
-    if instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
-        run.lost = lost::count(options, instruments, &run.plan, objective, interrupt)?;
-    }
-    Ok(run)
-}
-
-/// Plans, starts the workers, watches over them, and gathers what they have done.
-fn execute<T: Real, O: Objective<T>>(
-    options: &Options,
-    instruments: &Instruments,
-    objective: &O,
-    interrupt: Option<&AtomicBool>,
-    observer: &mut dyn FnMut(Event<'_>),
-) -> Result<Run<T>> {
-    let mut plan = instruments.injection.adapt(options).plan(objective, &Topology::detect())?;
-    instruments.injection.check(plan.workers)?;
-    instruments.injection.shorten(&mut plan, objective.examples());
-    observer(Event::Planned(&plan));
-    let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
-    let course = Course::new(objective.examples(), &plan, objective.grid());
-    let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
-    let params = Params::from_slice(&objective.initial(plan.seed));
-    let (rule, epoch) = (plan.step.clone(), iterations as f64);
-    let hogwild = match plan.workers {
-        1 => Hogwild::for_one(params, rule, plan.update, epoch)?,
-        workers => Hogwild::with(params, rule, workers, plan.update, epoch)?,
-    };
-    let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
-    let gate = Gate::new(plan.workers);
-    let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
-    let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
-    let delays = workers.iter().map(|worker| worker.delays()).collect();
-    let timeline = instruments.profile.then(|| Timeline::new(plan.workers));
-    let mut monitor = Monitor {
-        objective,
-        hogwild: &hogwild,
-        gate: &gate,
-        course: &course,
-        plan: &plan,
-        average: average.as_ref(),
-        interrupt,
-        observer,
-        readers: Readers { delays, timings, timeline },
-        series: Vec::new(),
-        seconds: 0.0,
-        examples: 0,
-        phases: 0,
-        told: Instant::now(),
-        good: None,
-        restarts: 0,
-        warnings: Vec::new(),
-    };
-    let joined = scope(|scope| {
-        let handles: Vec<_> = workers
-            .iter_mut()
-            .zip(&plan.pins)
-            .map(|(worker, &pin)| {
-                let (gate, course, plan, average) = (&gate, &course, &plan, average.as_ref());
-                let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
-                scope.spawn(move |_| {
-                    let _leave = Leave(gate);
-                    let pinned = pin.is_none_or(crate::topology::pin_current);
-                    worker::train(worker, objective, bounds, plan, (course, gate), average);
-                    pinned
-                })
-            })
-            .collect();
-        let stop = monitor.watch();
-        let outcomes: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
-        (stop, outcomes)
-    });
-    // The scope fails only if a thread panicked without having been joined.
-    let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let weights = monitor.weights(stop);
-    let Monitor { series, phases, mut readers, seconds, warnings, .. } = monitor;
-    plan.warnings.extend(warnings);
-    readers.cut(Duration::from_secs_f64(seconds), true);
-    let mut timings = readers.timings().into_iter();
-    let mut reports = Vec::with_capacity(plan.workers);
-    for (number, (worker, outcome)) in workers.iter().zip(outcomes).enumerate() {
-        let pinned = outcome.map_err(|panic| Error::Panic { worker: number, message: message(&*panic) })?;
-        let core = plan.pins[number].filter(|_| pinned);
-        if !pinned {
-            plan.warnings.push(format!("worker {number} could not be pinned: the system refused"));
-        }
-        let (delays, failed_attempts) = (worker.delays().snapshot(), worker.failed_attempts());
-        reports.push(WorkerReport { delays, failed_attempts, timing: timings.next(), core });
-    }
-    let mut run = Run {
-        weights,
-        plan,
-        series,
-        stop,
-        workers: reports,
-        phases,
-        timeline: readers.timeline,
-        lost: None,
-        nonzeros_per_epoch: objective.nonzeros(),
-    };
-    run.plan.warnings.extend(instruments::bias(run.timing(), &run.plan));
-    Ok(run)
-}
-
-/// Counts a worker out, also when it panics.
-struct Leave<'a>(&'a Gate);
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -1,18 +1,22 @@
 //! Watches over the workers from the thread that started them: evaluation, progress, stopping.
 
 use super::average::Average;
+use super::checkpoint::{Position, Saved};
 use super::course::Course;
 use super::gate::{Gate, Rest};
 use super::instruments::Readers;
+use super::keeper::Keeper;
+use super::live::Live;
 use super::plan::Plan;
 use super::run::{Point, Stop};
 use super::{Event, Progress};
 use crate::hogwild::Hogwild;
 use crate::model::Objective;
 use crate::real::Real;
+use crate::sync::Arc;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often the monitor looks up from its waiting.
@@ -25,7 +29,7 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub course: &'a Course<'a>,
     pub plan: &'a Plan,
     pub average: Option<&'a Average<T>>,
-    pub interrupt: Option<&'a AtomicBool>,
+    pub live: &'a Live<T>,
     pub observer: &'a mut dyn FnMut(Event<'_>),
     pub readers: Readers,
     pub series: Vec<Point>,
@@ -38,11 +42,15 @@ pub(super) struct Monitor<'a, T: Real, O> {
     /// When the observer was last told of progress.
     pub told: Instant,
     /// The parameters and the objective to go back to when the run diverges; where the rate is automatic.
-    pub good: Option<(Vec<T>, f64)>,
+    pub good: Option<(Arc<Vec<T>>, f64)>,
     /// How often that happened.
     pub restarts: u32,
     /// What happened, for the user.
     pub warnings: Vec<String>,
+    /// Chunks of the next release that were done before the run was resumed.
+    pub taken: u64,
+    /// What saves the run, if anything does.
+    pub keeper: Option<Keeper<T>>,
 }
 
 /// A run that has diverged this often with half the rate each time will not converge.
@@ -68,19 +76,32 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.plan.seed);
         // Until all workers have arrived for the first time.
         while self.gate.rest(TICK) == Rest::Working {}
-        if let Some(stop) = self.evaluate() {
-            return stop;
+        let span = self.plan.evaluate_every as f64;
+        // A run that is resumed has drawn the orders of its epochs before.
+        for phase in 0..self.phases {
+            self.course.lay(phase as f64 * span, self.plan, &mut rng);
         }
+        let mut stop = match self.series.last() {
+            None => self.evaluate(),
+            Some(&last) if self.taken == 0 => self.reason(last),
+            Some(_) => None,
+        };
         loop {
-            let span = self.plan.evaluate_every as f64;
+            if let Some(stop) = stop {
+                return stop;
+            }
             let begin = self.phases as f64 * span;
+            if begin >= self.plan.epochs {
+                return Stop::Epochs;
+            }
+            self.gate.close();
             let chunks = self.course.lay(begin, self.plan, &mut rng);
             // The last epoch may be a part of one.
             let part = ((self.plan.epochs - begin).clamp(0.0, span) * chunks as f64).round() as u64;
             if part == 0 {
                 return Stop::Epochs;
             }
-            self.gate.release(part);
+            self.gate.release(std::mem::take(&mut self.taken)..part);
             self.phases += 1;
             let cut = self.await_epoch();
             // Relaxed: all workers have arrived or left, and the gate's lock has told us.
@@ -88,11 +109,17 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 // A worker panicked, which whoever joins it will report in place of this.
                 return Stop::Interrupt;
             }
+            if cut.is_some() {
+                // Before the evaluation in the middle of an epoch, which an uninterrupted run does not have.
+                self.keep(false, true);
+            }
             self.examples += self.course.done(self.gate.taken());
             let evaluated = self.evaluate();
-            if let Some(stop) = cut.or(evaluated) {
-                // What is not finite is worth more to know than why the run was cut short.
-                return if evaluated == Some(Stop::Diverged) { Stop::Diverged } else { stop };
+            // What is not finite is worth more to know than why the run was cut short.
+            stop = if evaluated == Some(Stop::Diverged) { evaluated } else { cut.or(evaluated) };
+            if cut.is_none() && evaluated != Some(Stop::Diverged) {
+                let last = stop.is_some() || self.phases as f64 * span >= self.plan.epochs;
+                self.keep(true, last);
             }
         }
     }
@@ -104,7 +131,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             let left = self.plan.time_limit.map(|limit| {
                 limit.saturating_sub(Duration::from_secs_f64(self.seconds) + self.gate.working())
             });
-            match self.gate.rest(left.map_or(TICK, |left| left.min(TICK))) {
+            let keep = self.keeper.as_ref().map_or(TICK, |keeper| keeper.patience().min(TICK));
+            match self.gate.rest(left.map_or(keep, |left| left.min(keep))) {
                 Rest::All(time) => {
                     self.seconds += time.as_secs_f64();
                     if self.told.elapsed() >= TICK {
@@ -113,8 +141,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                     return cut;
                 }
                 Rest::Working => {
-                    // Relaxed: a flag that is looked at again soon.
-                    if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                    if self.live.interrupted() {
                         cut = cut.or(Some(Stop::Interrupt));
                     } else if left == Some(Duration::ZERO) {
                         cut = cut.or(Some(Stop::TimeLimit));
@@ -122,10 +149,58 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                     if cut.is_some() {
                         self.gate.stop();
                     }
-                    self.progress(self.seconds + self.gate.working().as_secs_f64());
+                    if cut.is_none() {
+                        self.keep(false, false);
+                    }
+                    if self.told.elapsed() >= TICK || cut.is_some() {
+                        self.progress(self.seconds + self.gate.working().as_secs_f64());
+                    }
                 }
             }
         }
+    }
+
+    /// Saves the run, if it is time to or this is the `last` time. Either an epoch has `ended` and was evaluated, or
+    /// workers are in the middle of it.
+    fn keep(&mut self, ended: bool, last: bool) {
+        let Some(keeper) = &mut self.keeper else { return };
+        let epoch = ended.then(|| self.phases * self.plan.evaluate_every as u64);
+        let buffers = if last { keeper.last() } else { keeper.due(epoch) };
+        let Some(mut saved) = buffers else { return };
+        let hold = self.gate.hold();
+        if self.gate.is_broken() {
+            keeper.keep(saved);
+            return;
+        }
+        self.hogwild.params().copy_into(&mut saved.params);
+        self.objective.save_state(&mut saved.state);
+        // What was cut short has been added to the seconds.
+        let working = if ended || last { 0.0 } else { self.gate.working().as_secs_f64() };
+        saved.header.position = Position {
+            phases: self.phases - u64::from(!ended),
+            taken: if ended { 0 } else { self.gate.taken() },
+            iterations: self.hogwild.iterations(),
+            steps: self.hogwild.steps(),
+            seconds: self.seconds + working,
+            examples: self.examples,
+            brake: self.course.slowed(),
+            restarts: self.restarts,
+        };
+        saved.header.delays = self.readers.delays();
+        drop(hold);
+        saved.header.series.clone_from(&self.series);
+        saved.header.warnings.clone_from(&self.warnings);
+        saved.good.clone_from(&self.good);
+        keeper.write(saved);
+    }
+
+    /// Goes on where a run was saved.
+    pub(super) fn resume(&mut self, saved: Saved<T>) {
+        let Position { phases, taken, seconds, examples, brake, restarts, .. } = saved.header.position;
+        (self.phases, self.taken, self.seconds, self.examples) = (phases, taken, seconds, examples);
+        (self.series, self.warnings) = (saved.header.series, saved.header.warnings);
+        (self.good, self.restarts) = (saved.good, restarts);
+        self.course.slow_to(brake);
     }
 
     /// Keeps what was recorded by now as an interval, if it is long enough, and tells the observer.
@@ -150,17 +225,23 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         if !self.restarted(&weights, objective, finite) && !finite {
             return Some(Stop::Diverged);
         }
-        if self.plan.target.is_some_and(|target| objective <= target) {
+        let reason = self.reason(point);
+        if reason == Some(Stop::Gap) {
+            self.put(&weights);
+        }
+        reason
+    }
+
+    /// Whether the last evaluation, time or the user is a reason to stop.
+    fn reason(&self, point: Point) -> Option<Stop> {
+        if self.plan.target.is_some_and(|target| point.objective <= target) {
             return Some(Stop::Target);
         }
-        if gap.is_some_and(|gap| self.plan.target_gap.is_some_and(|target| gap <= target)) {
-            self.hogwild.params().store(&weights);
+        if point.gap.is_some_and(|gap| self.plan.target_gap.is_some_and(|target| gap <= target)) {
             return Some(Stop::Gap);
         }
-        // Relaxed: as above.
-        let interrupted = self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed));
         let late = self.plan.time_limit.is_some_and(|limit| self.seconds >= limit.as_secs_f64());
-        if interrupted { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }
+        if self.live.interrupted() { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }
     }
 
     /// The parameters that count: the average, if there is one by now.
@@ -184,7 +265,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let diverges = !finite || objective > DIVERGED * start;
         match &self.good {
             Some((good, before)) if diverges && self.restarts < RESTARTS => {
-                self.hogwild.params().store(good);
+                self.put(good);
                 self.average.inspect(|average| average.clear());
                 let begun = Instant::now();
                 self.objective.begin(good);
@@ -193,7 +274,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 self.restarts += 1;
                 let last = self.series[self.series.len() - 1];
                 self.series.push(Point { objective: *before, gap: None, ..last });
-                let rate = self.plan.step.rate * self.course.brake();
+                let rate = self.plan.step.rate * self.course.slowed();
                 self.warnings.push(format!(
                     "diverged in epoch {:.0} with an automatic rate: went back to an objective of {before:.6} and on \
                      with half the rate, {rate:.3e}",
@@ -202,10 +283,16 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 return true;
             }
             Some((_, best)) if !finite || objective >= *best => {}
-            _ if finite => self.good = Some((weights.to_vec(), objective)),
+            _ if finite => self.good = Some((Arc::new(weights.to_vec()), objective)),
             _ => {}
         }
         false
+    }
+
+    /// Overwrites the parameters, and not while somebody copies them.
+    fn put(&self, weights: &[T]) {
+        let _hold = self.gate.hold();
+        self.hogwild.params().store(weights);
     }
 
     /// Lets the objective prepare what comes. The certified relative gap, if one is asked for and known: it decides when

@@ -2,6 +2,7 @@
 
 use super::algorithm::Algorithm;
 use super::instruments::Instruments;
+use super::live::Live;
 use super::plan::{BlockSize, Options};
 use super::run::{Point, Run, Stop};
 use super::{Event, blocks, descend, execute, lost};
@@ -11,8 +12,6 @@ use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, Weight};
 use crate::topology::Topology;
-use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// How far the blocks of all workers together may go to the optimum of one block, in the direction in which that is
@@ -27,7 +26,7 @@ pub(super) fn run<T: Real, O: Objective<T>>(
     options: &Options,
     instruments: &Instruments,
     objective: &O,
-    interrupt: Option<&AtomicBool>,
+    live: &Live<T>,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Run<T>> {
     if let Some(gap) = options.target_gap.filter(|gap| !(*gap > 0.0 && gap.is_finite())) {
@@ -44,9 +43,9 @@ pub(super) fn run<T: Real, O: Objective<T>>(
     };
     if sgd {
         let options = Options { algorithm: Algorithm::Sgd, ..options.clone() };
-        return descend(&options, instruments, objective, interrupt, observer);
+        return descend(&options, instruments, objective, live, observer);
     }
-    let solve = Solve { options, instruments, interrupt, observer, precision: PhantomData };
+    let solve = Solve { options, instruments, live, observer };
     let none = || Error::usage(format!("algorithm {}: expected a linear model", options.algorithm));
     objective.visit_linear(solve).ok_or_else(none)?
 }
@@ -63,12 +62,11 @@ impl LinearVisitor for Certifiable {
 }
 
 /// Minimises a linear model.
-struct Solve<'a, T> {
+struct Solve<'a, T: Real> {
     options: &'a Options,
     instruments: &'a Instruments,
-    interrupt: Option<&'a AtomicBool>,
+    live: &'a Live<T>,
     observer: &'a mut dyn FnMut(Event<'_>),
-    precision: PhantomData<T>,
 }
 
 impl<T: Real> LinearVisitor for Solve<'_, T> {
@@ -118,7 +116,7 @@ impl<T: Real> Solve<'_, T> {
             ..options
         };
         // Nothing is lost without racy mode, so nothing is counted.
-        execute(&options, self.instruments, &dual, self.interrupt, self.observer)
+        execute(&options, self.instruments, &dual, self.live, self.observer)
     }
 
     /// Blocks as long as whole differences allow, where blocks are worth it. One that contracts a direction by e^(−c)
@@ -151,10 +149,11 @@ impl<T: Real> Solve<'_, T> {
         let constant = Some(Schedule::Constant).filter(|_| free && scheme != Scheme::AdaGrad);
         let schedule = options.schedule.clone().or(constant);
         let options = Options { schedule, ..options };
-        let mut run = execute(&options, self.instruments, &scaled, self.interrupt, self.observer)?;
+        let mut run = execute(&options, self.instruments, &scaled, self.live, self.observer)?;
         if self.instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
             // The same additions to the same parameters, whatever their size.
-            run.lost = lost::count::<T, _>(&options, self.instruments, &run.plan, linear, self.interrupt)?;
+            run.lost =
+                lost::count::<T, _>(&options, self.instruments, &run.plan, linear, &self.live.aside())?;
         }
         Ok(run)
     }
@@ -167,8 +166,11 @@ impl<T: Real> Solve<'_, T> {
                  intercept",
             ));
         }
+        if options.keeping.is_some() || options.resume.is_some() {
+            return Err(Error::usage("checkpoint: found algorithm newton, expected sgd or sdca"));
+        }
         let first = Options { epochs: Some(most.min(FIRST_EPOCHS)), target_gap: None, ..options };
-        let mut run = descend(&first, self.instruments, linear, self.interrupt, self.observer)?;
+        let mut run = descend(&first, self.instruments, linear, self.live, self.observer)?;
         (run.plan.epochs, run.plan.target_gap) = (most, gap);
         if run.stop != Stop::Epochs {
             return Ok(run);
@@ -187,8 +189,7 @@ impl<T: Real> Solve<'_, T> {
         let mut minimum = f64::NEG_INFINITY;
         run.stop = loop {
             let last = run.last();
-            // Relaxed: a flag that is looked at again soon.
-            if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            if self.live.interrupted() {
                 break Stop::Interrupt;
             }
             if run.plan.time_limit.is_some_and(|limit| last.train_seconds >= limit.as_secs_f64()) {
@@ -203,6 +204,7 @@ impl<T: Real> Solve<'_, T> {
             seconds += start.elapsed().as_secs_f64();
             // What follows is evaluation.
             run.weights = newton.weights().iter().map(|&w| T::from_f64(w)).collect();
+            self.live.show(&run.weights);
             let objective = linear.value(&run.weights);
             let gap = Gap { objective, bound: (objective - minimum).max(0.0) }.relative();
             let point = Point {

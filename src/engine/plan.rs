@@ -3,6 +3,7 @@
 use super::algorithm::Algorithm;
 use super::average::Averaging;
 use super::blocks;
+use super::checkpoint::{Checkpoint, Keeping};
 use crate::error::{Error, Result};
 use crate::model::{Curvature, Objective};
 use crate::params::Update;
@@ -67,6 +68,8 @@ pub(super) struct Options {
     pub algorithm: Algorithm,
     /// Why it is that one, where it was chosen.
     pub algorithm_origin: String,
+    pub keeping: Option<Keeping>,
+    pub resume: Option<Checkpoint>,
 }
 
 /// Everything that a run depends on besides its data: options as they were resolved.

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use crate::delay::{Profile, Timeline, Timing};
 use crate::real::Real;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Why a run ended.
@@ -39,7 +40,7 @@ impl fmt::Display for Stop {
 }
 
 /// The state of training at one evaluation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Passes over the examples so far.
     pub epoch: f64,

@@ -158,6 +158,25 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         Some(Curvature { coordinates: vec![0.0; self.parameters()], ..curvature })
     }
 
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        self.linear.described()
+    }
+
+    fn save_state(&self, state: &mut Vec<T>) {
+        state.clear();
+        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1);
+        state.extend(cells.map(Cell::get));
+    }
+
+    fn restore_state(&self, state: &[T]) -> bool {
+        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1);
+        let fits = state.len() == 2 * self.dual.len() + self.before.0.len();
+        if fits {
+            cells.zip(state).for_each(|(cell, &x)| cell.set(x));
+        }
+        fits
+    }
+
     fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {
         let target = target?;
         let (linear, n) = (self.linear, self.examples());

@@ -190,6 +190,12 @@ impl<T: Real> Objective<T> for Factorization<'_> {
         self.factors.parameters()
     }
 
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        let (data, rank) = (self.ratings.hash().to_owned(), self.factors.rank.to_string());
+        let nonnegative = self.nonnegative.to_string();
+        vec![("data", data), ("rank", rank), ("l2", self.l2.to_string()), ("nonnegative", nonnegative)]
+    }
+
     fn examples(&self) -> usize {
         self.ratings.len()
     }

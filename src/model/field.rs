@@ -167,6 +167,11 @@ impl<T: Real> Objective<T> for Fields<'_> {
         self.layout.parameters()
     }
 
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        let (data, rank) = (self.rows.hash().to_owned(), self.layout.rank.to_string());
+        vec![("data", data), ("loss", self.loss.to_string()), ("rank", rank), ("l2", self.l2.to_string())]
+    }
+
     fn examples(&self) -> usize {
         self.rows.len()
     }

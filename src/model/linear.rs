@@ -9,6 +9,7 @@ use crate::real::Real;
 use crate::weights::{Sink, Weights};
 use rayon::prelude::*;
 use std::ops::Range;
+use xxhash_rust::xxh3::Xxh3;
 
 /// A linear model bound to its rows and labels.
 ///
@@ -70,6 +71,18 @@ impl<'d, L: Loss> Linear<'d, L> {
         self.l1
     }
 
+    /// What it is, by name: the data's hash is that of rows and labels as they lie.
+    pub(super) fn described(&self) -> Vec<(&'static str, String)> {
+        let bias = self.bias.map_or("none".to_owned(), |column| format!("column {column}"));
+        vec![
+            ("data", fingerprint(self.rows, self.labels)),
+            ("loss", self.loss().to_string()),
+            ("l2", self.l2.to_string()),
+            ("l1", self.l1.to_string()),
+            ("intercept", bias),
+        ]
+    }
+
     /// l2/2·‖w‖² + l1·‖w‖₁, the bias left out.
     fn regulariser<T: Real>(&self, weights: &[T]) -> f64 {
         let of = |(i, &w): (usize, &T)| {
@@ -78,6 +91,17 @@ impl<'d, L: Loss> Linear<'d, L> {
         };
         weights.iter().enumerate().map(of).sum()
     }
+}
+
+/// The xxh3-128 of rows and labels as they lie, in hex.
+pub(super) fn fingerprint(rows: &Rows, labels: &[f32]) -> String {
+    let (starts, ids, values) = rows.arrays();
+    let mut hash = Xxh3::new();
+    hash.update(bytemuck::cast_slice(starts));
+    hash.update(bytemuck::cast_slice(ids));
+    hash.update(bytemuck::cast_slice(values));
+    hash.update(bytemuck::cast_slice(labels));
+    format!("{:032x}", hash.digest128())
 }
 
 /// The rows of a mini-batch and dℓ/dz of each: the gradient, not multiplied out.
@@ -174,6 +198,10 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
 
     fn visit_linear<V: LinearVisitor>(&self, visitor: V) -> Option<V::Output> {
         Some(visitor.visit(self))
+    }
+
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        self.described()
     }
 
     fn nonzeros(&self) -> u64 {

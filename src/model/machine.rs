@@ -1,6 +1,7 @@
 //! Factorization machines of second order (Rendle 2010).
 
 use super::kind::LossKind;
+use super::linear::fingerprint;
 use super::loss::Loss;
 use super::objective::{Curvature, Model, Objective};
 use crate::data::Dataset;
@@ -177,6 +178,16 @@ impl<T: Real> Objective<T> for Machine<'_> {
 
     fn parameters(&self) -> usize {
         self.layout.parameters()
+    }
+
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        let data = fingerprint(self.rows, self.labels);
+        vec![
+            ("data", data),
+            ("loss", self.loss.to_string()),
+            ("rank", self.layout.rank.to_string()),
+            ("l2", self.l2.to_string()),
+        ]
     }
 
     fn examples(&self) -> usize {

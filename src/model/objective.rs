@@ -146,6 +146,23 @@ pub trait Objective<T: Real = f32>: Sync {
         None
     }
 
+    /// What data and function this is, by name, as far as the numbers of a run depend on it: a checkpoint is resumed only
+    /// with the same. The number of examples and the engine's options need not be there. O(data) at most.
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Copies what the objective has learnt beside the parameters, if anything, into `state`, for a checkpoint.
+    /// Called while no worker writes.
+    fn save_state(&self, state: &mut Vec<T>) {
+        state.clear();
+    }
+
+    /// Takes back what [`save_state`](Objective::save_state) told; false if it does not fit.
+    fn restore_state(&self, state: &[T]) -> bool {
+        state.is_empty()
+    }
+
     /// Shows the linear model that this objective is, if it is one, to a visitor: for algorithms that need to know
     /// more of the objective than its gradients.
     fn visit_linear<V: LinearVisitor>(&self, visitor: V) -> Option<V::Output> {

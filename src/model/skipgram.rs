@@ -257,6 +257,10 @@ impl<T: Real> Objective<T> for Embedding<'_> {
         self.corpus.words().len() * 2 * self.stride()
     }
 
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        vec![("data", self.corpus.hash().to_owned()), ("model", format!("{:?}", self.options))]
+    }
+
     fn examples(&self) -> usize {
         self.corpus.tokens().len()
     }

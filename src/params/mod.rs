@@ -77,9 +77,15 @@ impl<T: Real> Params<T> {
     /// All parameters now. Workers may be writing: each value is one that the parameter had during the copy,
     /// but not all at the same instant. O(d).
     pub fn snapshot(&self) -> Vec<T> {
-        let mut values = vec![T::ZERO; self.len];
-        T::Atomic::copy_out(self.cells(), &mut values);
-        values
+        let mut out = Vec::new();
+        self.copy_into(&mut out);
+        out
+    }
+
+    /// As [`Params::snapshot`], into a vector that is used again.
+    pub fn copy_into(&self, out: &mut Vec<T>) {
+        out.resize(self.len, T::ZERO);
+        T::Atomic::copy_out(self.cells(), out);
     }
 
     /// Overwrites all parameters.

@@ -2,8 +2,10 @@
 #![cfg(not(loom))]
 
 mod average;
+mod checkpoint;
 mod convergence;
 mod limits;
+mod live;
 mod optimum;
 mod problem;
 mod scaled;

@@ -16,6 +16,7 @@ pub use layers::{Layer, NetworkOutput, Shape};
 pub use pass::Pass;
 
 use super::choice::Activation;
+use super::linear::fingerprint;
 use super::objective::{Curvature, Model, Objective};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -190,6 +191,11 @@ impl<T: Real> Objective<T> for NetworkObjective<'_> {
 
     fn parameters(&self) -> usize {
         self.shape.parameters()
+    }
+
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        let data = fingerprint(self.rows, self.labels);
+        vec![("data", data), ("shape", format!("{:?}", self.shape)), ("l2", self.l2.to_string())]
     }
 
     fn examples(&self) -> usize {

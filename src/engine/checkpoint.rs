@@ -1,0 +1,321 @@
+//! A run on disk: what is needed to go on as if it had not been interrupted.
+//!
+//! A file is `asgdckpt`, the length of a header (8 bytes, little-endian), the header as JSON, the parameters, those of
+//! the best evaluation if there are any, the objective's own state, and the xxh3-128 of all before. It is written to a
+//! temporary file beside its place, brought to disk and renamed ([`output`](crate::output)): whatever happens, the
+//! place holds the last whole checkpoint.
+
+use super::run::Point;
+use crate::delay::Profile;
+use crate::error::{Error, Result};
+use crate::output;
+use crate::real::Real;
+use crate::sync::Arc;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+const MAGIC: &[u8; 8] = b"asgdckpt";
+
+/// The length of the checksum at the end.
+const CHECKSUM: usize = 16;
+
+/// How often a run is saved: after so much time, or after so many epochs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Every {
+    /// At the first chunk after this time since the last.
+    Time(Duration),
+    /// At the end of each epoch whose number is a multiple of this, ≥ 1.
+    Epochs(usize),
+}
+
+impl Default for Every {
+    /// A minute.
+    fn default() -> Self {
+        Every::Time(Duration::from_secs(60))
+    }
+}
+
+impl fmt::Display for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Every::Time(time) => write!(f, "{}s", time.as_secs_f64()),
+            Every::Epochs(epochs) => epochs.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Every {
+    type Err = Error;
+
+    /// A number of epochs, or of seconds (`30s`, `0.5s`, `200ms`, `5m`).
+    fn from_str(s: &str) -> Result<Self> {
+        let wrong =
+            || Error::usage(format!("found '{s}', expected a time such as 30s or a number of epochs ≥ 1"));
+        let Some(unit) = s.find(|c: char| c.is_ascii_alphabetic()) else {
+            return match s.parse() {
+                Ok(epochs) if epochs > 0 => Ok(Every::Epochs(epochs)),
+                _ => Err(wrong()),
+            };
+        };
+        let seconds = match &s[unit..] {
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        let number: f64 = s[..unit].parse().map_err(|_| wrong())?;
+        match Duration::try_from_secs_f64(number * seconds) {
+            Ok(time) if !time.is_zero() => Ok(Every::Time(time)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Where a run is saved and how often.
+#[derive(Debug, Clone)]
+pub(super) struct Keeping {
+    pub path: PathBuf,
+    pub every: Every,
+    /// The caller's own words, kept in the file.
+    pub note: String,
+}
+
+/// Where in the course of a run it was saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// Releases of the workers that are over, and chunks done in the next.
+    pub phases: u64,
+    pub taken: u64,
+    pub iterations: u64,
+    /// The sum of all steps.
+    pub steps: f64,
+    pub seconds: f64,
+    /// Examples of the releases that are over.
+    pub examples: u64,
+    pub brake: f64,
+    pub restarts: u32,
+}
+
+/// What must be the same when the run goes on, by name.
+pub(super) type Identity = Vec<(String, String)>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// The version of this crate that wrote it.
+    pub program: String,
+    pub identity: Identity,
+    pub note: String,
+    pub position: Position,
+    /// Each worker's.
+    pub delays: Vec<Profile>,
+    pub series: Vec<Point>,
+    pub warnings: Vec<String>,
+    /// The bytes of one parameter, and how many there are, …
+    width: usize,
+    parameters: usize,
+    /// … the objective of the best evaluation, …
+    good: Option<f64>,
+    /// … and the numbers of the objective's own state.
+    state: usize,
+}
+
+/// A run as it was at one moment.
+pub(super) struct Saved<T> {
+    pub header: Header,
+    pub params: Vec<T>,
+    pub good: Option<(Arc<Vec<T>>, f64)>,
+    pub state: Vec<T>,
+}
+
+impl<T: Real> Saved<T> {
+    /// Nothing yet, of a run with this identity.
+    pub fn new(identity: Identity, note: String) -> Self {
+        let position = Position {
+            phases: 0,
+            taken: 0,
+            iterations: 0,
+            steps: 0.0,
+            seconds: 0.0,
+            examples: 0,
+            brake: 1.0,
+            restarts: 0,
+        };
+        let header = Header {
+            program: env!("CARGO_PKG_VERSION").into(),
+            identity,
+            note,
+            position,
+            delays: Vec::new(),
+            series: Vec::new(),
+            warnings: Vec::new(),
+            width: size_of::<T>(),
+            parameters: 0,
+            good: None,
+            state: 0,
+        };
+        Self { header, params: Vec::new(), good: None, state: Vec::new() }
+    }
+
+    /// Puts it at `path`, in place of what is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses, and [`Error::Usage`] where there is nothing to go on with, because a
+    /// parameter is not finite; what was there stays.
+    pub fn write(&mut self, path: &Path) -> Result<()> {
+        if !self.params.iter().all(|w| w.is_finite()) {
+            return Err(Error::usage(format!("{}: the parameters are not finite", path.display())));
+        }
+        let header = &mut self.header;
+        (header.parameters, header.state) = (self.params.len(), self.state.len());
+        header.good = self.good.as_ref().map(|(_, objective)| *objective);
+        let header = serde_json::to_vec(&header).map_err(|e| Error::io("write", path, e.into()))?;
+        let good = self.good.as_ref().map_or(&[][..], |(params, _)| params);
+        output::write_with(path, |out| {
+            let mut hash = Xxh3::new();
+            let mut put = |bytes: &[u8]| {
+                hash.update(bytes);
+                out.write_all(bytes)
+            };
+            put(MAGIC)?;
+            put(&(header.len() as u64).to_le_bytes())?;
+            put(&header)?;
+            for numbers in [&self.params, good, &self.state] {
+                // By pieces, which are in the cache when they are written after they were hashed.
+                numbers.chunks(PIECE).try_for_each(|piece| put(bytemuck::cast_slice(piece)))?;
+            }
+            let sum = hash.digest128().to_le_bytes();
+            out.write_all(&sum)
+        })
+    }
+}
+
+/// Numbers that are written at a time.
+const PIECE: usize = 1 << 16;
+
+/// A run that was saved, read from a file.
+#[derive(Clone)]
+pub struct Checkpoint {
+    path: PathBuf,
+    header: Header,
+    /// The file from the parameters on, without the checksum.
+    numbers: Arc<Vec<u8>>,
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checkpoint({})", self.path.display())
+    }
+}
+
+impl Checkpoint {
+    /// Reads a file that a run wrote. O(file), which is held in memory until the run that resumes it is over.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read; [`Error::Input`] where it is no checkpoint, damaged, or one of another
+    /// version of this crate.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let mut bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let wrong = |found: String, expected: &str| {
+            Err(Error::input(path.display().to_string(), 0, 0, found, expected))
+        };
+        if !bytes.starts_with(MAGIC) {
+            return wrong("another kind of file".into(), "a checkpoint");
+        }
+        let whole = bytes
+            .len()
+            .checked_sub(CHECKSUM)
+            .filter(|&end| bytes[end..] == xxh3_128(&bytes[..end]).to_le_bytes());
+        let Some(end) = whole else {
+            return wrong("a damaged file: its checksum is wrong".into(), "a whole checkpoint");
+        };
+        bytes.truncate(end);
+        let length = bytes.get(8..16).map(|length| u64::from_le_bytes(std::array::from_fn(|i| length[i])));
+        let header = length
+            .and_then(|length| usize::try_from(length).ok())
+            .and_then(|length| length.checked_add(16))
+            .and_then(|end| bytes.get(16..end));
+        let Some(text) = header else {
+            return wrong("a header that does not end".into(), "a whole checkpoint");
+        };
+        // The version first: other versions may have other headers.
+        let version = serde_json::from_slice::<Version>(text).ok().map(|version| version.program);
+        if version.as_deref() != Some(env!("CARGO_PKG_VERSION")) {
+            let found = format!("a checkpoint of asyncsgd {}", version.as_deref().unwrap_or("?"));
+            return wrong(found, concat!("one of ", env!("CARGO_PKG_VERSION")));
+        }
+        let header: Header = match serde_json::from_slice(text) {
+            Ok(header) => header,
+            Err(e) => return wrong(format!("a header that is wrong ({e})"), "a whole checkpoint"),
+        };
+        let text = text.len();
+        bytes.drain(..16 + text);
+        let copies = if header.good.is_some() { 2 } else { 1 };
+        let numbers = header.parameters.checked_mul(copies).and_then(|n| n.checked_add(header.state));
+        if numbers.and_then(|n| n.checked_mul(header.width)) != Some(bytes.len()) {
+            return wrong(format!("{} bytes of numbers", bytes.len()), "as many as its header says");
+        }
+        if header.series.is_empty() || !header.delays.iter().all(Profile::is_sound) {
+            return wrong("a header without a run".into(), "a whole checkpoint");
+        }
+        Ok(Self { path, header, numbers: Arc::new(bytes) })
+    }
+
+    /// What the run that wrote it was given as its note.
+    pub fn note(&self) -> &str {
+        &self.header.note
+    }
+
+    /// The file that it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Completed updates.
+    pub fn iterations(&self) -> u64 {
+        self.header.position.iterations
+    }
+
+    /// Seconds of training.
+    pub fn train_seconds(&self) -> f64 {
+        self.header.position.seconds
+    }
+
+    /// The run in it, if it is one of this identity.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with a line for each thing that differs.
+    pub(super) fn restore<T: Real>(&self, identity: &Identity, parameters: usize) -> Result<Saved<T>> {
+        let there =
+            |name: &str| self.header.identity.iter().find(|(n, _)| n == name).map_or("none", |(_, v)| v);
+        let file = self.path.display();
+        let differs = identity.iter().filter(|(name, value)| there(name) != value);
+        let mut wrong: Vec<String> = differs
+            .map(|(name, value)| format!("{file}: {name}: found {}, expected {value}", there(name)))
+            .collect();
+        let (header, width) = (self.header.clone(), size_of::<T>());
+        if wrong.is_empty() && (header.width, header.parameters) != (width, parameters) {
+            let found = format!("{} parameters of {} bytes", header.parameters, header.width);
+            wrong.push(format!("{file}: found {found}, expected {parameters} of {width}"));
+        }
+        if !wrong.is_empty() {
+            return Err(Error::Usage(wrong));
+        }
+        let mut rest = self.numbers.chunks_exact(width).map(bytemuck::pod_read_unaligned);
+        let params = rest.by_ref().take(parameters).collect();
+        let good =
+            header.good.map(|objective| (Arc::new(rest.by_ref().take(parameters).collect()), objective));
+        let state = rest.collect();
+        Ok(Saved { header, params, good, state })
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    program: String,
+}

@@ -1,0 +1,226 @@
+//! One run from its plan to its outcome: starts the workers, watches over them, and gathers what they have done.
+
+use super::algorithm::Algorithm;
+use super::average::{Average, Averaging};
+use super::checkpoint::{Identity, Saved};
+use super::course::Course;
+use super::event::Event;
+use super::gate::Gate;
+use super::instruments::{self, Instruments, Readers};
+use super::keeper::Keeper;
+use super::live::Live;
+use super::monitor::Monitor;
+use super::plan::{Options, Plan};
+use super::run::{Run, Stop, WorkerReport};
+use super::{lost, worker};
+use crate::delay::Timeline;
+use crate::error::{Error, Result};
+use crate::hogwild::Hogwild;
+use crate::model::Objective;
+use crate::params::{Params, Update};
+use crate::real::Real;
+use crate::sync::{Arc, scope};
+use crate::topology::Topology;
+use std::time::{Duration, Instant};
+
+/// Trains by gradients, and measures what is lost in racy mode if the run is to be profiled.
+pub(super) fn descend<T: Real, O: Objective<T>>(
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    live: &Live<T>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Run<T>> {
+    let mut run = execute(options, instruments, objective, live, observer)?;
+    if instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
+        run.lost = lost::count(options, instruments, &run.plan, objective, &live.aside())?;
+    }
+    Ok(run)
+}
+
+/// Plans, starts the workers, watches over them, and gathers what they have done.
+pub(super) fn execute<T: Real, O: Objective<T>>(
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    live: &Live<T>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Run<T>> {
+    let mut plan = instruments.injection.adapt(options).plan(objective, &Topology::detect())?;
+    instruments.injection.check(plan.workers)?;
+    instruments.injection.shorten(&mut plan, objective.examples());
+    let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
+    // A rate would separate the parameters from their dual values.
+    let rate = if plan.algorithm == Algorithm::Sdca {
+        Live::<T>::new().rate().clone()
+    } else {
+        Arc::clone(live.rate())
+    };
+    let course = Course::new(objective.examples(), &plan, objective.grid(), rate);
+    let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
+    let params = Params::from_slice(&objective.initial(plan.seed));
+    let (rule, epoch) = (plan.step.clone(), iterations as f64);
+    let hogwild = match plan.workers {
+        1 => Hogwild::for_one(params, rule, plan.update, epoch)?,
+        workers => Hogwild::with(params, rule, workers, plan.update, epoch)?,
+    };
+    let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
+    let gate = Arc::new(Gate::new(plan.workers));
+    let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
+    let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
+    let delays: Vec<_> = workers.iter().map(|worker| worker.delays()).collect();
+    let timeline = instruments.profile.then(|| Timeline::new(plan.workers));
+    let (keeper, resumed) = saved(options, &plan, objective)?;
+    if let Some(saved) = &resumed {
+        hogwild.resume(&saved.params, saved.header.position.iterations, saved.header.position.steps);
+        for (worker, delays) in workers.iter_mut().zip(&saved.header.delays) {
+            worker.resume(delays);
+        }
+    }
+    live.begin(&hogwild, &gate, course.mark(), &delays);
+    observer(Event::Planned(&plan));
+    let mut monitor = Monitor {
+        objective,
+        hogwild: &hogwild,
+        gate: &gate,
+        course: &course,
+        plan: &plan,
+        average: average.as_ref(),
+        live,
+        observer,
+        readers: Readers { delays, timings, timeline },
+        series: Vec::new(),
+        seconds: 0.0,
+        examples: 0,
+        phases: 0,
+        told: Instant::now(),
+        good: None,
+        restarts: 0,
+        warnings: Vec::new(),
+        taken: 0,
+        keeper,
+    };
+    if let Some(saved) = resumed {
+        monitor.resume(saved);
+    }
+    let joined = scope(|scope| {
+        let handles: Vec<_> = workers
+            .iter_mut()
+            .zip(&plan.pins)
+            .map(|(worker, &pin)| {
+                let (gate, course, plan, average) = (&*gate, &course, &plan, average.as_ref());
+                let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
+                scope.spawn(move |_| {
+                    let _leave = Leave(gate);
+                    let pinned = pin.is_none_or(crate::topology::pin_current);
+                    worker::train(worker, objective, bounds, plan, (course, gate), average);
+                    pinned
+                })
+            })
+            .collect();
+        let stop = monitor.watch();
+        let outcomes: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
+        (stop, outcomes)
+    });
+    // The scope fails only if a thread panicked without having been joined.
+    let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let weights = monitor.weights(stop);
+    let Monitor { series, phases, mut readers, seconds, warnings, keeper, .. } = monitor;
+    let unkept = keeper.and_then(Keeper::finish);
+    plan.warnings.extend(warnings.into_iter().chain(live.warning()).chain(unkept));
+    readers.cut(Duration::from_secs_f64(seconds), true);
+    let mut timings = readers.timings().into_iter();
+    let mut reports = Vec::with_capacity(plan.workers);
+    for (number, (worker, outcome)) in workers.iter().zip(outcomes).enumerate() {
+        let pinned = outcome.map_err(|panic| Error::Panic { worker: number, message: message(&*panic) })?;
+        let core = plan.pins[number].filter(|_| pinned);
+        if !pinned {
+            plan.warnings.push(format!("worker {number} could not be pinned: the system refused"));
+        }
+        let (delays, failed_attempts) = (worker.delays().snapshot(), worker.failed_attempts());
+        reports.push(WorkerReport { delays, failed_attempts, timing: timings.next(), core });
+    }
+    let mut run = Run {
+        weights,
+        plan,
+        series,
+        stop,
+        workers: reports,
+        phases,
+        timeline: readers.timeline,
+        lost: None,
+        nonzeros_per_epoch: objective.nonzeros(),
+    };
+    run.plan.warnings.extend(instruments::bias(run.timing(), &run.plan));
+    Ok(run)
+}
+
+type Kept<T> = (Option<Keeper<T>>, Option<Saved<T>>);
+
+/// What saves the run, and the run that it continues, where the options say so.
+fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O) -> Result<Kept<T>> {
+    if options.keeping.is_none() && options.resume.is_none() {
+        return Ok((None, None));
+    }
+    // What others have learnt beside the parameters is not saved.
+    let plain = matches!(plan.algorithm, Algorithm::Sgd | Algorithm::Sdca);
+    if !(plain && plan.averaging == Averaging::None) {
+        let found = format!("algorithm {}, average {}", plan.algorithm, plan.averaging);
+        return Err(Error::usage(format!(
+            "checkpoint: found {found}, expected sgd or sdca without an average"
+        )));
+    }
+    let identity = identity(plan, objective);
+    let resumed = options.resume.as_ref().map(|file| file.restore(&identity, objective.parameters()));
+    let resumed = resumed.transpose()?;
+    if let Some(saved) = &resumed
+        && !objective.restore_state(&saved.state)
+    {
+        return Err(Error::usage("resume: the checkpoint's state does not fit the objective"));
+    }
+    if let Some(keeping) = &options.keeping {
+        crate::output::clean(&keeping.path)?;
+        crate::output::check(&keeping.path)?;
+    }
+    let keeper = options
+        .keeping
+        .as_ref()
+        .map(|keeping| Keeper::new(keeping, Saved::new(identity, keeping.note.clone())));
+    Ok((keeper, resumed))
+}
+
+/// What decides, besides the data's order, every number of a run; not when it ends.
+fn identity<T: Real, O: Objective<T>>(plan: &Plan, objective: &O) -> Identity {
+    let endian = if cfg!(target_endian = "little") { "little" } else { "big" };
+    let own = objective.identity().into_iter().map(|(name, value)| (name.to_owned(), value));
+    let plan = [
+        ("examples", objective.examples().to_string()),
+        ("algorithm", plan.algorithm.to_string()),
+        ("workers", plan.workers.to_string()),
+        ("update", plan.update.to_string()),
+        ("block", plan.block.to_string()),
+        ("copied parameters", plan.hot.to_string()),
+        ("batch", plan.batch.to_string()),
+        ("chunk", plan.chunk.to_string()),
+        ("grid", plan.grid.to_string()),
+        ("step", plan.step.to_string()),
+        ("epochs from one evaluation to the next", plan.evaluate_every.to_string()),
+        ("seed", plan.seed.to_string()),
+        ("precision", format!("{}, {endian}-endian", plan.precision)),
+    ];
+    own.chain(plan.map(|(name, value)| (name.to_owned(), value))).collect()
+}
+
+/// Counts a worker out, also when it panics.
+struct Leave<'a>(&'a Gate);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+pub(super) fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

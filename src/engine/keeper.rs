@@ -1,0 +1,117 @@
+//! Saves a run while it goes on: gathered by the monitor while the workers are held, written on a thread of its own.
+
+use super::checkpoint::{Every, Keeping, Saved};
+use crate::error::Result;
+use crate::real::Real;
+use crate::sync::{Receiver, Sender, bounded, thread};
+use std::time::{Duration, Instant};
+
+/// Decides when to save, and has it written. One checkpoint is on its way at a time: where the disk is slower than the
+/// interval, there are fewer.
+pub(super) struct Keeper<T: Real> {
+    every: Every,
+    to_write: Option<Sender<Saved<T>>>,
+    written: Receiver<(Saved<T>, Result<()>)>,
+    writer: Option<thread::JoinHandle<()>>,
+    /// The buffers, while nothing is being written.
+    idle: Option<Saved<T>>,
+    last: Instant,
+    last_epoch: u64,
+    failure: Option<String>,
+}
+
+impl<T: Real> Keeper<T> {
+    pub(super) fn new(keeping: &Keeping, buffers: Saved<T>) -> Self {
+        let (to_write, jobs) = bounded::<Saved<T>>(1);
+        let (done, written) = bounded(1);
+        let path = keeping.path.clone();
+        let writer = thread::spawn(move || {
+            for mut saved in jobs {
+                let outcome = saved.write(&path);
+                if done.send((saved, outcome)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            every: keeping.every,
+            to_write: Some(to_write),
+            written,
+            writer: Some(writer),
+            idle: Some(buffers),
+            last: Instant::now(),
+            last_epoch: 0,
+            failure: None,
+        }
+    }
+
+    /// How long there is nothing to save, at most: a moment longer where the disk is slow.
+    pub(super) fn patience(&self) -> Duration {
+        match self.every {
+            Every::Time(time) => time.saturating_sub(self.last.elapsed()).max(Duration::from_millis(1)),
+            Every::Epochs(_) => Duration::MAX,
+        }
+    }
+
+    /// The buffers to fill, if it is time to save and they are free. `epoch` is the number of the epoch that has ended,
+    /// if one has.
+    pub(super) fn due(&mut self, epoch: Option<u64>) -> Option<Saved<T>> {
+        let due = match self.every {
+            Every::Time(time) => self.last.elapsed() >= time,
+            Every::Epochs(epochs) => {
+                epoch.is_some_and(|epoch| epoch / epochs as u64 > self.last_epoch / epochs as u64)
+            }
+        };
+        if !due {
+            return None;
+        }
+        if let Ok((saved, outcome)) = self.written.try_recv() {
+            self.take_back(saved, outcome);
+        }
+        self.idle.take().inspect(|_| {
+            self.last = Instant::now();
+            self.last_epoch = epoch.unwrap_or(self.last_epoch);
+        })
+    }
+
+    /// The buffers for the last checkpoint: waits for the one before it.
+    pub(super) fn last(&mut self) -> Option<Saved<T>> {
+        if self.idle.is_none()
+            && let Ok((saved, outcome)) = self.written.recv()
+        {
+            self.take_back(saved, outcome);
+        }
+        self.idle.take()
+    }
+
+    /// Takes the buffers back.
+    pub(super) fn keep(&mut self, saved: Saved<T>) {
+        self.idle = Some(saved);
+    }
+
+    /// Has it written.
+    pub(super) fn write(&mut self, saved: Saved<T>) {
+        if let Some(writer) = &self.to_write {
+            // The writer ends when this sender is dropped, not before.
+            let _ = writer.send(saved);
+        }
+    }
+
+    /// Waits until all is written; what went wrong, if anything did.
+    pub(super) fn finish(mut self) -> Option<String> {
+        self.idle = self.last();
+        self.to_write = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            return Some("checkpoint: the thread that writes it panicked".into());
+        }
+        self.failure
+    }
+
+    fn take_back(&mut self, saved: Saved<T>, outcome: Result<()>) {
+        self.idle = Some(saved);
+        // The run goes on: there may be room on the disk the next time, and if not, what is learnt is not lost.
+        self.failure = outcome.err().map(|e| format!("the last checkpoint was not written: {e}"));
+    }
+}

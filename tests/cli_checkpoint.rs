@@ -1,0 +1,199 @@
+//! The program is killed at random moments: the last checkpoint is whole, and a run that goes on from it ends as one
+//! that was never killed. `tools/kills.sh` does it hundreds of times.
+#![cfg(all(unix, not(loom)))]
+
+use asyncsgd::{Checkpoint, SavedModel};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+fn asyncsgd(directory: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_asyncsgd"));
+    command.current_dir(directory).args(words).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Enough for checkpoints of some hundred kilobytes and epochs of some milliseconds.
+fn data(directory: &Path) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let mut text = String::new();
+    for _ in 0..4000 {
+        let label = if rng.random_range(0..3) == 0 { 1 } else { -1 };
+        write!(text, "{label}").unwrap();
+        let mut id = 0;
+        for _ in 0..10 {
+            id += rng.random_range(1..3000);
+            write!(text, " {id}:{}", rng.random_range(-9..10)).unwrap();
+        }
+        text.push('\n');
+    }
+    std::fs::write(directory.join("data.svm"), text).unwrap();
+}
+
+fn wait(mut child: Child, what: &str) {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(120), "{what} hangs");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+const RUN: [&str; 12] = [
+    "train",
+    "data.svm",
+    "--workers",
+    "1",
+    "--epochs",
+    "150",
+    "--checkpoint",
+    "run.ckpt",
+    "--checkpoint-every",
+    "1ms",
+    "--seed",
+    "3",
+];
+
+#[test]
+fn kills_never_lose_the_last_checkpoint() {
+    let kills = std::env::var("ASYNCSGD_KILLS").map_or(12, |kills| kills.parse().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    data(directory);
+    let whole = [&RUN[..6], &RUN[10..], &["--save", "whole.safetensors", "--quiet"]].concat();
+    wait(asyncsgd(directory, &whole).spawn().unwrap(), "the uninterrupted run");
+
+    let seed = std::env::var("ASYNCSGD_KILL_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let checkpoint = directory.join("run.ckpt");
+    let (mut before, mut alive, mut finished) = (0, 0, 0);
+    for kill in 0..kills {
+        let words = if checkpoint.exists() { vec!["train", "--resume", "run.ckpt"] } else { RUN.to_vec() };
+        let mut child = asyncsgd(directory, &words).spawn().unwrap();
+        // Some while they start, most soon after they have saved.
+        if kill % 4 > 0 {
+            let (start, there) = (Instant::now(), modified(&checkpoint));
+            while modified(&checkpoint) == there && child.try_wait().unwrap().is_none() {
+                assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        std::thread::sleep(Duration::from_micros(rng.random_range(0..30_000)));
+        finished += u64::from(child.try_wait().unwrap().is_some_and(|status| status.success()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if before > 0 || checkpoint.exists() {
+            let saved = Checkpoint::open(&checkpoint).unwrap_or_else(|e| panic!("after kill {kill}: {e}"));
+            assert!(
+                saved.iterations() >= before,
+                "kill {kill}: back from {before} to {}",
+                saved.iterations()
+            );
+            alive += u64::from(saved.iterations() > before);
+            before = saved.iterations();
+        }
+        if finished > 0 {
+            // From the start again.
+            finish(directory);
+            std::fs::remove_file(&checkpoint).unwrap();
+            (before, finished) = (0, 0);
+        }
+    }
+    println!("{kills} kills, {alive} of them after a new checkpoint");
+    assert!(alive > 0, "no run was killed while it trained");
+    if checkpoint.exists() {
+        finish(directory);
+    }
+    // What killed writers have left is gone.
+    let left = std::fs::read_dir(directory)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp"));
+    assert_eq!(left.count(), 0);
+}
+
+/// When the file took its place.
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|about| about.modified()).ok()
+}
+
+/// Goes on to the end, which is that of the uninterrupted run.
+fn finish(directory: &Path) {
+    let words = ["train", "--resume", "run.ckpt", "--save", "end.safetensors", "--quiet"];
+    wait(asyncsgd(directory, &words).spawn().unwrap(), "the last run");
+    let [whole, end] =
+        ["whole.safetensors", "end.safetensors"].map(|name| std::fs::read(directory.join(name)).unwrap());
+    // The tensors stand at the end, behind the words about the run.
+    let tail = |bytes: &[u8]| bytes[bytes.len() - 60_000..].to_vec();
+    assert!(tail(&whole) == tail(&end), "the resumed run ended elsewhere");
+    SavedModel::load(&directory.join("end.safetensors")).unwrap();
+}
+
+#[test]
+fn signals_end_training_and_keep_what_was_learnt() {
+    for signal in ["TERM", "HUP", "INT"] {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        data(directory);
+        let words = [
+            "train",
+            "data.svm",
+            "--epochs",
+            "1e6",
+            "--checkpoint",
+            "c",
+            "--checkpoint-every",
+            "20ms",
+            "--save",
+            "m.safetensors",
+        ];
+        let child = asyncsgd(directory, &words).spawn().unwrap();
+        let start = Instant::now();
+        while !directory.join("c").exists() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{signal}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(directory.join("m.safetensors").exists());
+        let saved = Checkpoint::open(directory.join("c")).unwrap();
+        assert!(saved.iterations() > 0);
+    }
+}
+
+#[test]
+fn what_cannot_be_resumed_is_refused_in_a_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    data(directory);
+    let said = |words: &[&str]| {
+        let output = asyncsgd(directory, words).spawn().unwrap().wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let short =
+        ["train", "data.svm", "-j1", "--epochs", "2", "--checkpoint", "c", "--checkpoint-every", "1", "-q"];
+    assert_eq!(said(&short), (Some(0), String::new()));
+    let (code, text) = said(&["train", "--resume", "c", "--seed", "9", "-q"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("seed: found 0, expected 9"), "{text}");
+    let (code, text) = said(&["train", "--resume", "data.svm"]);
+    assert_eq!(
+        (code, text.as_str()),
+        (Some(2), "error: data.svm: found another kind of file, expected a checkpoint\n")
+    );
+    let (code, text) = said(&["train", "data.svm", "--checkpoint", "data.svm"]);
+    assert_eq!((code, text.lines().count()), (Some(2), 1), "{text}");
+    let mut bytes = std::fs::read(directory.join("c")).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(directory.join("c"), bytes).unwrap();
+    let (code, text) = said(&["train", "--resume", "c"]);
+    assert_eq!(
+        (code, text.as_str()),
+        (Some(2), "error: c: found a damaged file: its checksum is wrong, expected a whole checkpoint\n")
+    );
+}

@@ -1,0 +1,207 @@
+//! Runs that are saved, and go on as if they had not been interrupted.
+
+use super::problem::{classes, within_a_minute};
+use asyncsgd::{
+    Algorithm, BlockSize, Checkpoint, Dataset, Error, Every, Live, Logistic, Objective, Run, Sink, Stop,
+    Trainer, Weights, step,
+};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+const OFTEN: Every = Every::Time(Duration::from_millis(3));
+
+/// So many that an epoch is longer than a monitor's look, and 40 of them take a second.
+const ROWS: usize = 8000;
+
+type Configured = fn() -> Trainer<'static, Logistic>;
+
+fn direct() -> Trainer<'static, Logistic> {
+    Trainer::new(Logistic::l2(1e-3)).epochs(40.0).seed(3)
+}
+
+fn blocks() -> Trainer<'static, Logistic> {
+    direct().block(BlockSize::Rows(64)).batch(2).evaluate_every(3)
+}
+
+/// Dual values are a state of their own.
+fn dual() -> Trainer<'static, Logistic> {
+    direct().algorithm(Algorithm::Sdca).target_gap(1e-14)
+}
+
+/// Stops the run somewhere in its middle.
+fn stop_at(live: Live, epoch: f64) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        while live.epoch() < epoch && !live.is_over() {
+            std::thread::yield_now();
+        }
+        live.stop();
+    })
+}
+
+fn interrupted(configured: Configured, data: &Dataset, path: &Path, workers: usize) -> Run {
+    let trainer = configured().workers(workers).checkpoint(path, OFTEN, "a note");
+    let stopper = stop_at(trainer.live(), 7.3);
+    let run = trainer.run(data).unwrap();
+    stopper.join().unwrap();
+    run
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    for (at, configured) in [direct as Configured, blocks, dual].into_iter().enumerate() {
+        let path = directory.path().join(at.to_string());
+        within_a_minute(move || {
+            let data = classes(ROWS, 40, 4);
+            let whole = configured().workers(1).run(&data).unwrap();
+            let part = interrupted(configured, &data, &path, 1);
+            assert_eq!(part.stop, Stop::Interrupt);
+            assert!(part.last().epoch < 40.0);
+            let saved = Checkpoint::open(&path).unwrap();
+            assert_eq!((saved.note(), saved.iterations()), ("a note", part.delays().count()));
+            let rest = configured().workers(1).resume(saved).checkpoint(&path, OFTEN, "").run(&data).unwrap();
+            assert_eq!(rest.stop, whole.stop);
+            assert!(rest.weights == whole.weights, "the weights differ");
+            let series =
+                |run: &Run| run.series.iter().map(|p| (p.objective, p.examples, p.gap)).collect::<Vec<_>>();
+            assert_eq!(series(&rest), series(&whole));
+            assert_eq!(rest.delays(), whole.delays());
+            assert!(rest.last().train_seconds > part.last().train_seconds);
+            // What has ended goes on to the same end.
+            let again = configured().workers(1).resume(Checkpoint::open(&path).unwrap()).run(&data).unwrap();
+            assert!(again.weights == whole.weights && series(&again) == series(&whole));
+        });
+    }
+}
+
+#[test]
+fn several_workers_do_every_example_once_an_epoch() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    within_a_minute(move || {
+        let data = classes(ROWS, 40, 4);
+        let part = interrupted(direct, &data, &path, 3);
+        assert_eq!(part.stop, Stop::Interrupt);
+        let run = direct().workers(3).resume(Checkpoint::open(&path).unwrap()).run(&data).unwrap();
+        assert_eq!((run.stop, run.last().examples), (Stop::Epochs, ROWS as u64 * 40));
+        assert_eq!(run.series.len(), 41);
+        assert!(run.last().objective < part.last().objective);
+    });
+}
+
+#[test]
+fn a_stretched_run_keeps_its_rule_and_ends_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let data = classes(500, 20, 4);
+    let trainer =
+        |epochs: f64| Trainer::new(Logistic::l2(0.01)).workers(1).step(step::constant(0.1)).epochs(epochs);
+    let whole = trainer(8.0).run(&data).unwrap();
+    trainer(3.0).checkpoint(&path, Every::Epochs(2), "").run(&data).unwrap();
+    let rest = trainer(8.0).resume(Checkpoint::open(&path).unwrap()).run(&data).unwrap();
+    assert_eq!(rest.weights, whole.weights);
+}
+
+#[test]
+fn another_run_is_refused_with_every_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let (data, other) = (classes(500, 20, 4), classes(500, 20, 5));
+    let trainer = |l2: f64| Trainer::new(Logistic::l2(l2)).workers(1).epochs(2.0);
+    trainer(0.01).checkpoint(&path, Every::Epochs(1), "").run(&data).unwrap();
+    let lines = |outcome: asyncsgd::Result<Run>| match outcome {
+        Err(Error::Usage(lines)) => lines,
+        other => panic!("{other:?}"),
+    };
+    let said = lines(trainer(0.02).seed(7).resume(Checkpoint::open(&path).unwrap()).run(&other));
+    let names: Vec<&str> = said.iter().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(names, ["data", "l2", "step", "seed"], "{said:?}");
+    assert!(said[3].ends_with("run: seed: found 0, expected 7"), "{}", said[3]);
+    let double = trainer(0.01).precision::<f64>().resume(Checkpoint::open(&path).unwrap()).run(&data);
+    assert!(double.unwrap_err().to_string().contains("precision: found f32"));
+    let newton = trainer(0.01).algorithm(Algorithm::Newton).checkpoint(&path, Every::Epochs(1), "");
+    assert_eq!(lines(newton.run(&data)).len(), 1);
+}
+
+#[test]
+fn a_damaged_file_is_one_clear_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let data = classes(500, 20, 4);
+    let trainer = Trainer::new(Logistic::l2(0.01)).workers(2).epochs(2.0);
+    trainer.checkpoint(&path, Every::Epochs(1), "").run(&data).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let mut faults = vec![Vec::new(), b"asgdckpt".to_vec(), b"another file".to_vec()];
+    for at in (0..whole.len()).step_by(41) {
+        faults.push(whole[..at].to_vec());
+        let mut flipped = whole.clone();
+        flipped[at] ^= 4;
+        faults.push(flipped);
+    }
+    for fault in faults {
+        std::fs::write(&path, fault).unwrap();
+        let error = Checkpoint::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Input { .. }), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+    }
+    let missing = Checkpoint::open(directory.path().join("none")).unwrap_err();
+    assert!(matches!(missing, Error::Io { .. }));
+}
+
+#[test]
+fn intervals_are_times_or_epochs() {
+    let parsed = |text: &str| text.parse::<Every>().ok().map(|every| every.to_string());
+    for (text, expected) in [("30s", "30s"), ("2m", "120s"), ("250ms", "0.25s"), ("3", "3")] {
+        assert_eq!(parsed(text).as_deref(), Some(expected));
+    }
+    for wrong in ["", "0", "0s", "-1s", "s", "3d", "1.5", "NaNs", "infs", "1e99s"] {
+        assert_eq!(parsed(wrong), None, "{wrong}");
+    }
+}
+
+/// Adds 1 to its only parameter at every example, and panics after so many.
+struct Breaks {
+    left: AtomicI64,
+}
+
+impl Objective for Breaks {
+    type Gradient = ();
+    fn parameters(&self) -> usize {
+        1
+    }
+    fn examples(&self) -> usize {
+        1000
+    }
+    fn buffer(&self) {}
+    fn gradient<W: Weights<f32> + ?Sized>(&self, _: Range<usize>, _: &W, (): &mut ()) {
+        assert!(self.left.fetch_sub(1, Ordering::Relaxed) > 0, "broken");
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    fn descend<S: Sink<f32> + ?Sized>(&self, (): &(), step: f32, w: &mut S) {
+        w.add(0, step);
+    }
+    fn value(&self, w: &[f32]) -> f64 {
+        f64::from(w[0])
+    }
+}
+
+#[test]
+fn a_panic_leaves_the_last_good_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    within_a_minute(move || {
+        let trainer = |left| {
+            let objective = Breaks { left: AtomicI64::new(left) };
+            Trainer::new(objective).workers(2).block(BlockSize::Rows(1)).step(step::constant(1.0)).epochs(3.0)
+        };
+        let broken = trainer(2500).checkpoint(&path, Every::Time(Duration::from_millis(1)), "").minimize();
+        assert!(matches!(broken, Err(Error::Panic { .. })));
+        let saved = Checkpoint::open(&path).unwrap();
+        assert!((1..2500).contains(&saved.iterations()), "{}", saved.iterations());
+        // Each example of each epoch is there once.
+        let run = trainer(i64::MAX).resume(saved).minimize().unwrap();
+        assert_eq!((&run.weights[..], run.delays().count()), (&[3000.0][..], 3000));
+    });
+}

@@ -1,0 +1,132 @@
+//! Training on examples that arrive one batch after the other.
+#![cfg(not(loom))]
+
+use asyncsgd::{
+    Error, Hogwild, HuberLoss, LogisticLoss, Loss, LossKind, Online, Rows, SquaredLoss, Weights, step, stream,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// One row with feature `id` alone.
+fn one(id: u32, features: usize) -> Rows {
+    Rows::new(vec![0, 1], vec![id], vec![1.0], features).unwrap()
+}
+
+#[test]
+fn every_example_of_every_producer_is_learnt_once() {
+    // Feature j has label 1 at each of its rows: with rate 1/2 the parameter's error halves at each.
+    let features = 50;
+    let shared = Hogwild::<f64>::new(features, step::constant(0.5)).unwrap();
+    let (feed, examples) = stream(features, 2);
+    let told = std::thread::scope(|scope| {
+        for producer in 0..5u32 {
+            let feed = feed.clone();
+            scope.spawn(move || {
+                for id in 0..10 {
+                    for _ in 0..4 {
+                        feed.send(one(10 * producer + id, features), vec![1.0]).unwrap();
+                    }
+                }
+            });
+        }
+        drop(feed);
+        Online::new(SquaredLoss).workers(3).run(&shared, examples).unwrap()
+    });
+    assert_eq!((told.examples, shared.iterations(), shared.workers()), (200, 200, 0));
+    assert_eq!(told.workers.iter().map(|worker| worker.delays.count()).sum::<u64>(), 200);
+    // Two workers may have the same feature at once, and read the same value; nothing is lost all the same.
+    assert!(
+        shared.params().snapshot().iter().all(|&w| (0.85..=1.6).contains(&w)),
+        "{:?}",
+        shared.params().snapshot()
+    );
+}
+
+#[test]
+fn the_loss_is_that_before_the_update() {
+    let shared = Hogwild::<f64>::new(1, step::constant(0.5)).unwrap();
+    let (feed, examples) = stream(1, 8);
+    for _ in 0..4 {
+        feed.send(one(0, 1), vec![1.0]).unwrap();
+    }
+    drop(feed);
+    let told = Online::new(SquaredLoss).workers(1).run(&shared, examples).unwrap();
+    // Errors 1, 1/2, 1/4, 1/8, and half their squares.
+    let expected = (1.0 + 0.25 + 0.0625 + 0.015_625) / 2.0 / 4.0;
+    assert_eq!((told.loss, shared.params().get(0)), (expected, 0.9375));
+}
+
+#[test]
+fn producers_wait_for_the_workers() {
+    /// Takes its time.
+    #[derive(Clone, Copy)]
+    struct Slow;
+    static LEARNT: AtomicU64 = AtomicU64::new(0);
+    impl Loss for Slow {
+        fn kind(self) -> LossKind {
+            LossKind::Squared
+        }
+        fn loss(self, z: f64, y: f64) -> f64 {
+            SquaredLoss.loss(z, y)
+        }
+        fn derivative(self, z: f64, y: f64) -> f64 {
+            std::thread::sleep(Duration::from_millis(1));
+            LEARNT.fetch_add(1, Ordering::Relaxed);
+            SquaredLoss.derivative(z, y)
+        }
+        fn derivative_f32(self, z: f32, y: f32) -> f32 {
+            SquaredLoss.derivative_f32(z, y)
+        }
+        fn curvature(self) -> f64 {
+            SquaredLoss.curvature()
+        }
+        fn second_derivative(self, z: f64, y: f64) -> f64 {
+            SquaredLoss.second_derivative(z, y)
+        }
+        fn conjugate(self, u: f64, y: f64) -> f64 {
+            SquaredLoss.conjugate(u, y)
+        }
+        fn feasible(self, u: f64, y: f64) -> f64 {
+            SquaredLoss.feasible(u, y)
+        }
+        fn dual_step<T: asyncsgd::Real>(self, z: T, y: T, before: T, q: T) -> T {
+            SquaredLoss.dual_step(z, y, before, q)
+        }
+    }
+    let shared = Hogwild::<f32>::new(1, step::constant(0.1)).unwrap();
+    let (feed, examples) = stream(1, 3);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for sent in 1..=100u64 {
+                feed.send(one(0, 1), vec![1.0]).unwrap();
+                // Three wait, and each of two workers may have one.
+                let ahead = sent - LEARNT.load(Ordering::Relaxed);
+                assert!(ahead <= 3 + 2, "{ahead} batches are on their way");
+            }
+        });
+        assert_eq!(Online::new(Slow).workers(2).run(&shared, examples).unwrap().examples, 100);
+    });
+}
+
+#[test]
+fn what_cannot_be_learnt_ends_the_stream_with_a_reason() {
+    let shared = Hogwild::<f32>::new(2, step::constant(0.1)).unwrap();
+    let (feed, examples) = stream(2, 1);
+    assert!(matches!(feed.send(one(0, 3), vec![1.0]), Err(Error::Usage(_))));
+    assert!(matches!(feed.send(one(0, 2), vec![]), Err(Error::Usage(_))));
+    let outcome = std::thread::scope(|scope| {
+        let producer = scope.spawn(move || {
+            // The third is refused at last, when nobody is there to take it.
+            (0..1000).map(|i| feed.send(one(0, 2), vec![if i < 2 { 1.0 } else { 3.0 }])).find_map(Result::err)
+        });
+        let outcome = Online::new(LogisticLoss).workers(2).run(&shared, examples);
+        assert!(producer.join().unwrap().unwrap().to_string().contains("has ended"));
+        outcome
+    });
+    assert_eq!(outcome.unwrap_err().to_string(), "stream: found label 3, expected -1 or 1");
+
+    let (feed, examples) = stream(3, 1);
+    drop(feed);
+    let wrong = Online::new(HuberLoss { delta: 1.0 }).workers(0).run(&shared, examples).unwrap_err();
+    assert_eq!(wrong.to_string().lines().count(), 2, "{wrong}");
+}
