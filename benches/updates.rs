@@ -40,6 +40,7 @@ fn add_rows(params: &Params<f32>, rows: &Rows, mode: Update, thread: usize, coun
             rows.for_each(|row| writer.axpy(row, 1e-9));
         }
         Update::Locked => rows.for_each(|row| params.locked().axpy(row, 1e-9)),
+        Update::Leashed { .. } => unreachable!("no mode of shared floats"),
     }
 }
 

@@ -5,8 +5,12 @@
 mod block;
 mod direction;
 mod in_flight;
+mod inertia;
+mod leash;
 
 pub use direction::{Direction, Gradient};
+pub(crate) use inertia::Inertia;
+pub(crate) use leash::Leash;
 
 use crate::clock::{self, Clock};
 use crate::delay::{Probe, Profile, Reader, Recorder, Start};
@@ -254,7 +258,9 @@ impl<T: Real> Worker<T> {
             let size = T::from_f64(step.rate * step.weight);
             if size != T::ZERO {
                 local.failed += match core.update {
-                    Update::Cas => write(core.params.writer::<Cas>(), direction, size),
+                    Update::Cas | Update::Leashed { .. } => {
+                        write(core.params.writer::<Cas>(), direction, size)
+                    }
                     Update::Racy => write(core.params.writer::<Racy>(), direction, size),
                     Update::Locked => write(core.params.locked(), direction, size),
                 };
@@ -304,6 +310,17 @@ impl<T: Real> Core<T> {
         Ticket { clock, steps, start }
     }
 
+    /// Tells the worker's rule how many workers there are now.
+    #[inline]
+    fn follow(&self, local: &mut Local) {
+        // Relaxed: see `Hogwild::worker`. The line is written only when a worker comes or goes.
+        let workers = self.workers.load(Ordering::Relaxed);
+        if workers != local.workers {
+            local.workers = workers;
+            local.stepper.set_concurrency(workers);
+        }
+    }
+
     /// One iteration of the clock: commit, decide the step, `write` (which returns the weight to record),
     /// finish, record.
     #[inline]
@@ -313,12 +330,7 @@ impl<T: Real> Core<T> {
         ticket: Ticket,
         write: impl FnOnce(&mut Local, clock::Commit, Step) -> f64,
     ) -> Applied {
-        // Relaxed: see `Hogwild::worker`. The line is written only when a worker comes or goes.
-        let workers = self.workers.load(Ordering::Relaxed);
-        if workers != local.workers {
-            local.workers = workers;
-            local.stepper.set_concurrency(workers);
-        }
+        self.follow(local);
         if let (Some(probe), Some(start)) = (&mut local.probe, ticket.start) {
             probe.compute_done(start);
         }

@@ -29,7 +29,9 @@ mod weights;
 struct Readme;
 
 pub use clock::{Clock, Commit, mean_delay};
-pub use data::{Cached, Corpus, Dataset, Entry, FieldRows, Loader, Problem, Ratings, Scale, Synthetic};
+pub use data::{
+    Cached, Corpus, Dataset, Entry, FieldRows, Loader, Missing, Problem, Ratings, Scale, Synthetic,
+};
 pub use engine::{
     Algorithm, Averaging, BlockSize, Checkpoint, Event, Every, Feed, Injection, Live, Lost, Online, Plan,
     Point, Progress, Run, Slow, Stall, Stop, Stream, StreamRun, Streamed, Trainer, WorkerReport, stream,

@@ -119,6 +119,8 @@ pub struct Plan {
     pub rate_origin: String,
     /// The schedule of the base rate.
     pub schedule: String,
+    /// What a worker makes of its gradients: `sgd`, `momentum:…` or `adam…`.
+    pub optimizer: String,
     /// Passes over the examples.
     pub epochs: f64,
     /// The longest training time, in seconds.

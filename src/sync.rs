@@ -12,6 +12,12 @@ pub(crate) use crossbeam::{
     utils::CachePadded,
 };
 
+/// Pointers to what does not change, exchanged without locks. Not modelled by loom.
+pub(crate) mod snapshots {
+    pub(crate) use arc_swap::ArcSwap;
+    pub(crate) use std::sync::Arc;
+}
+
 #[cfg(not(loom))]
 pub(crate) use {
     atomic_float::{AtomicF32, AtomicF64},

@@ -43,7 +43,7 @@ const IMPORTS: [(&str, &[&str]); 22] = [
 
 /// Outside paths and where they may stand: everything else that shares state or starts threads comes from
 /// `sync.rs`. An interrupt's flag is a plain `std` one because the user's side, a signal handler, sets it.
-const OUTSIDE: [(&str, &[&str]); 13] = [
+const OUTSIDE: [(&str, &[&str]); 14] = [
     ("std::sync::atomic::AtomicBool", &["sync.rs", "engine/", "cli/"]),
     ("std::sync::atomic::Ordering", &["sync.rs", "engine/", "cli/"]),
     ("std::sync::Arc", &["sync.rs", "cli/"]),
@@ -54,6 +54,7 @@ const OUTSIDE: [(&str, &[&str]); 13] = [
     ("std::thread", &["sync.rs"]),
     ("core::sync", &[]),
     ("loom", &["sync.rs", "models.rs"]),
+    ("arc_swap", &["sync.rs"]),
     ("crossbeam", &["sync.rs"]),
     ("atomic_float", &["sync.rs"]),
     ("clap", &["cli/"]),

@@ -148,6 +148,75 @@ fn any_number_of_workers_learns_in_every_mode() {
     }
 }
 
+/// Snapshots are read and published whole, so that two workers' run is a sequence of steps whose delays are exact.
+#[test]
+fn leashed_updates_learn_with_exact_delays() {
+    let (train, test) = clusters(4000, 20, 4, 3).multiclass().unwrap().split(0.25, 1).unwrap();
+    let network = Network::mlp(&[20, 16, 4]);
+    for workers in [1, 2, 8] {
+        let trainer = Trainer::new(network.clone()).workers(workers).batch(8).epochs(8).rate(0.2);
+        let run = trainer.update("leashed".parse().unwrap()).run(&train).unwrap();
+        let accuracy = accuracy(&network, &test, &run.weights);
+        assert!(accuracy > 0.93, "{workers} workers: {accuracy}");
+        assert_eq!((run.plan.block, run.delays().count()), (1, 8 * 375));
+        let delays = run.delays();
+        // A gradient is dropped after 17 failures, each of which is another's publication.
+        assert!(delays.mean() <= workers as f64 && (workers > 1 || delays.max() == 0), "{}", delays.mean());
+    }
+    let trainer = || Trainer::new(network.clone()).update("leashed:0".parse().unwrap()).rate(0.2);
+    let refused = trainer().block(BlockSize::Rows(64)).run(&train).unwrap_err().to_string();
+    assert!(refused.contains("published whole"), "{refused}");
+    let rule = asyncsgd::step::adadelay(1.0, 1.0);
+    assert!(trainer().step(rule).run(&train).unwrap_err().to_string().contains("a step rule with a rate"));
+}
+
+#[test]
+fn momentum_and_adam_learn_in_every_mode_and_warn() {
+    let (train, test) = clusters(4000, 20, 4, 3).multiclass().unwrap().split(0.25, 1).unwrap();
+    let network = Network::mlp(&[20, 16, 4]);
+    for (optimizer, rate) in [("momentum:0.8", 0.02), ("adam", 0.005)] {
+        for workers in [1, 2] {
+            for (update, block) in [("cas", 1), ("cas", 64), ("leashed", 1)] {
+                let trainer = Trainer::new(network.clone()).workers(workers).batch(8).epochs(8).rate(rate);
+                let trainer = trainer.update(update.parse().unwrap()).block(BlockSize::Rows(block));
+                let run = trainer.optimizer(optimizer.parse().unwrap()).run(&train).unwrap();
+                let accuracy = accuracy(&network, &test, &run.weights);
+                assert!(accuracy > 0.93, "{optimizer}, {workers} workers, {update} {block}: {accuracy}");
+                let warned = run.plan.warnings.iter().any(|warning| warning.contains("asynchrony acts"));
+                assert_eq!(warned, workers > 1 && optimizer != "adam");
+            }
+        }
+    }
+}
+
+/// With one worker, momentum is the recurrence that it is defined by.
+#[test]
+fn momentum_is_the_textbooks() {
+    let data = clusters(40, 6, 2, 8).binary().unwrap();
+    let model = asyncsgd::Logistic::l2(0.1);
+    let trainer =
+        Trainer::new(model).workers(1).block(BlockSize::Rows(1)).batch(40).epochs(5).precision::<f64>();
+    let trainer = trainer.rate(0.3).schedule(asyncsgd::step::Schedule::Constant);
+    let run = trainer.optimizer("momentum:0.7".parse().unwrap()).run(&data).unwrap();
+    let (mut w, mut u) = ([0.0; 6], [0.0; 6]);
+    for _ in 0..5 {
+        let mut gradient = w.map(|w: f64| 0.1 * w);
+        for i in 0..40 {
+            let (row, y) = (data.row(i), f64::from(data.label(i)));
+            let z: f64 = row.iter().map(|(j, v)| w[j] * f64::from(v)).sum();
+            row.iter().for_each(|(j, v)| gradient[j] -= y * f64::from(v) / (1.0 + (y * z).exp()) / 40.0);
+        }
+        for j in 0..6 {
+            u[j] = 0.7 * u[j] + gradient[j];
+            w[j] -= 0.3 * u[j];
+        }
+    }
+    for (found, expected) in run.weights.iter().zip(w) {
+        // The frequencies of features, by which the penalty is scaled, are single precision.
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
 #[test]
 fn softmax_of_two_classes_is_logistic_regression() {
     let data = clusters(500, 6, 2, 9);
@@ -250,5 +319,5 @@ fn what_does_not_fit_is_told_before_training() {
     let told = refused(&["--model", "softmax", "--loss", "hinge", "--l1", "1", "--save", "x.model"]);
     assert_eq!(told.lines().count(), 3, "{told}");
     assert!(refused(&["--model", "mlp:4"]).contains("at least three layers"));
-    assert!(refused(&["--model", "mlp:9-4-2", "--intercept"]).contains("has biases"));
+    assert!(refused(&["--model", "mlp:9-4-2", "--intercept"]).contains("has its own biases"));
 }

@@ -29,6 +29,7 @@ fn hammer<T: Real>(mode: Update, threads: usize, times: usize) -> (u64, u64) {
                     (0..times).for_each(|turn| add_one(&mut writer, turn));
                 }
                 Update::Locked => (0..times).for_each(|turn| add_one(&mut params.locked(), turn)),
+                Update::Leashed { .. } => unreachable!("no mode of shared floats"),
             }
             0
         }
@@ -164,6 +165,7 @@ fn agrees<T: Real>(start: &[f32], changes: &[Change]) {
                 Update::Cas => through(&mut params.writer::<Cas>(), change),
                 Update::Racy => through(&mut params.writer::<Racy>(), change),
                 Update::Locked => through(&mut params.locked(), change),
+                Update::Leashed { .. } => unreachable!("no mode of shared floats"),
             }
         }
         assert_eq!(params.snapshot(), reference, "{mode}");

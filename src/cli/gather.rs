@@ -7,7 +7,7 @@ use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
     VERSION, Worker,
 };
-use asyncsgd::{Averaging, Dataset, ModelSpec, Real, Run};
+use asyncsgd::{Averaging, Dataset, Missing, ModelSpec, Real, Run};
 use std::path::Path;
 
 /// How many of the strongest weights are told.
@@ -79,6 +79,7 @@ impl Context<'_> {
             rate: plan.step.rate,
             rate_origin: plan.rate_origin.clone(),
             schedule: plan.step.schedule.to_string(),
+            optimizer: plan.optimizer.to_string(),
             epochs: plan.epochs,
             time_limit_seconds: plan.time_limit.map(|limit| limit.as_secs_f64()),
             target_objective: plan.target,
@@ -99,6 +100,11 @@ impl Context<'_> {
             words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
         };
         option("test", source.test.as_deref().map(quoted));
+        option("test-labels", source.test_labels.as_deref().map(quoted));
+        option("label", source.table.column.as_deref().map(quote));
+        option("labels", source.table.file.as_deref().map(quoted));
+        let refused = source.table.missing == Missing::Refuse;
+        option("missing", (!refused).then(|| source.table.missing.to_string()));
         option("test-fraction", source.test_fraction.map(|f| f.to_string()));
         option("model", (options.model != ModelSpec::Linear).then(|| options.model.to_string()));
         option("loss", Some(options.loss.to_string()));
@@ -114,6 +120,7 @@ impl Context<'_> {
         option("step", Some(options.step.to_string()));
         option("rate", Some(format!("{:?}", plan.step.rate)));
         option("schedule", Some(plan.step.schedule.to_string()));
+        option("optimizer", Some(plan.optimizer.to_string()).filter(|optimizer| optimizer != "sgd"));
         option("batch", Some(plan.batch.to_string()));
         option("seed", Some(plan.seed.to_string()));
         option("epochs", Some(plan.epochs.to_string()));

@@ -68,6 +68,18 @@ Models for --model; labels may be any numbers, each a class:
   skipgram:100      word vectors by negative sampling; DATA is text. Also with
                     skipgram:100,window=5,negatives=5,sample=0.0001,min-count=5
                     --save also writes word2vec's text (.vec, .txt) and binary (.bin)
+--optimizer momentum:0.9 or adam keeps means of each worker's own gradients. Asynchrony
+acts like momentum by itself: with n workers like 1 - 1/n.
+--update leashed is for consistent reads: a gradient is computed from one state of all
+parameters and applied to one, with an exact delay; after RETRIES (16) lost exchanges it
+is dropped.
+
+Data are told apart by their content:
+  LIBSVM text       label index:value …
+  CSV               commas, semicolons or tabs; a header where a field is no number
+  .npy, .npz        rows; X and y; or a CSR matrix as scipy's save_npz writes it
+  idx               the MNIST files: bytes are scaled to 0..1
+  MatrixMarket      coordinate or array, with --labels
 
 Schedules for --schedule, the factor on the rate after t epochs:
   constant          1
@@ -84,7 +96,9 @@ Examples:
   asyncsgd train housing.svm --loss squared --intercept --save house.model
   asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
   asyncsgd train data.svm --target-gap 1e-3
-  asyncsgd train digits.svm --model mlp:784-128-10 --batch 64 --rate 0.1
+  asyncsgd train iris.csv --label species --model softmax --test-fraction 0.3
+  asyncsgd train train-images-idx3-ubyte.gz --test t10k-images-idx3-ubyte.gz \\
+    --model mlp:784-128-10 --batch 64 --rate 0.1
   asyncsgd train ratings.csv --model mf:32 --test-fraction 0.1 --save ratings.safetensors
   asyncsgd train data.svm --l1 1e-4 --target-gap 1e-4
   asyncsgd train data.svm --epochs 100 --checkpoint run.ckpt --checkpoint-every 30s

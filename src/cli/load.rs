@@ -1,8 +1,8 @@
 //! From arguments to data.
 
-use super::options::{DataArgs, InputArgs};
+use super::options::{DataArgs, InputArgs, TableArgs};
 use super::value::Check;
-use asyncsgd::{Dataset, Error, Loader, LossKind, Result};
+use asyncsgd::{Dataset, Error, Loader, LossKind, Missing, Result};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -15,6 +15,30 @@ pub struct Source {
     pub zero_based: bool,
     pub intercept: bool,
     pub cache: Cache,
+    pub table: Labels,
+    pub test_labels: Option<PathBuf>,
+}
+
+/// Where labels are in data that are no LIBSVM text, checked.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    pub column: Option<String>,
+    pub file: Option<PathBuf>,
+    pub missing: Missing,
+}
+
+impl Labels {
+    /// Checks the arguments; complaints go to `check`.
+    pub fn check(check: &mut Check, args: TableArgs) -> Self {
+        Self { column: args.label, file: args.labels, missing: check.take(args.missing) }
+    }
+
+    /// The loader, told where labels are: in the file `labels`, if there is one.
+    pub fn on(&self, loader: Loader, labels: Option<&Path>) -> Loader {
+        let loader = loader.missing(self.missing);
+        let loader = self.column.iter().fold(loader, |loader, column| loader.label(column));
+        labels.into_iter().fold(loader, |loader, file| loader.labels(file))
+    }
 }
 
 impl Source {
@@ -29,13 +53,20 @@ impl Source {
             args.test.as_deref() != Some(Path::new("-")),
             "--test: found '-', expected a file (standard input can be the training data)",
         );
-        let (InputArgs { data, zero_based, cache }, test) = (args.input, args.test);
-        Self { data, test, test_fraction, zero_based, intercept, cache }
+        let (InputArgs { data, zero_based, cache, table }, test) = (args.input, args.test);
+        let (table, test_labels) = (Labels::check(check, table), args.test_labels);
+        Self { data, test, test_fraction, zero_based, intercept, cache, table, test_labels }
     }
 
     /// The files that are read.
     pub fn inputs(&self) -> Vec<&Path> {
-        self.data.iter().chain(&self.test).map(PathBuf::as_path).collect()
+        self.data
+            .iter()
+            .chain(&self.test)
+            .chain(&self.table.file)
+            .chain(&self.test_labels)
+            .map(PathBuf::as_path)
+            .collect()
     }
 
     /// Training and test rows, with labels as `loss` needs them.
@@ -67,16 +98,21 @@ impl Source {
             Some(path) => {
                 // The model has a weight for each feature of the test rows too.
                 let features = match &self.test {
-                    Some(test) => self.loader(test).dimension()?,
+                    Some(test) => self.loader(test, self.test_labels.as_deref()).dimension()?,
                     None => 0,
                 }
                 .max(features);
-                (warned(self.loader(path).seed(seed).features(features).load()?), None)
+                (
+                    warned(
+                        self.loader(path, self.table.file.as_deref()).seed(seed).features(features).load()?,
+                    ),
+                    None,
+                )
             }
         };
         let (train, test) = match (&self.test, self.test_fraction) {
             (Some(path), _) => {
-                let test = warned(self.loader(path).like(&train).load()?);
+                let test = warned(self.loader(path, self.test_labels.as_deref()).like(&train).load()?);
                 (train, Some(test))
             }
             (None, Some(fraction)) => {
@@ -91,8 +127,9 @@ impl Source {
         })
     }
 
-    fn loader(&self, path: &Path) -> Loader {
-        self.cache.on(Loader::new(path).zero_based(self.zero_based), path)
+    fn loader(&self, path: &Path, labels: Option<&Path>) -> Loader {
+        let loader = self.cache.on(Loader::new(path).zero_based(self.zero_based), path);
+        self.table.on(loader, labels)
     }
 }
 

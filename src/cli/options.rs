@@ -2,9 +2,9 @@
 
 use super::load::Cache;
 use super::value::{self, Check, Given};
-use asyncsgd::step::{Concurrency, Schedule, StepRule, Weight};
+use asyncsgd::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use asyncsgd::{
-    Algorithm, Averaging, BlockSize, LossKind, ModelSpec, Pin, Precision, Topology, Trainer, Update,
+    Algorithm, Averaging, BlockSize, LossKind, Missing, ModelSpec, Pin, Precision, Topology, Trainer, Update,
 };
 use clap::Args;
 use std::fmt;
@@ -16,8 +16,8 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data")]
 pub struct InputArgs {
-    /// LIBSVM text, plain or compressed by gzip, bzip2, xz or zstd; - is standard input. Without it: the
-    /// embedded flights, will this flight arrive late?
+    /// LIBSVM text, CSV, .npy, .npz, idx (MNIST) or MatrixMarket, plain or compressed by gzip, bzip2, xz or
+    /// zstd; - is standard input. Without it: the embedded flights, will this flight arrive late?
     #[arg(help_heading = "Arguments")]
     pub data: Option<PathBuf>,
     /// Feature indices of the files start from 0, not 1
@@ -27,6 +27,23 @@ pub struct InputArgs {
     /// asyncsgd in the user's cache directory)
     #[arg(long, value_name = "DIR", default_value = "auto")]
     pub cache: Cache,
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
+/// Where labels are in data that are no LIBSVM text.
+#[derive(Args, Debug, Clone)]
+pub struct TableArgs {
+    /// The column of the labels in CSV, by name or number from 1 [default: label, target, class or y]
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+    /// A file with the labels of the data, one a row: idx, .npy, or text with a number a line [default: in the
+    /// data, or for idx images the file of the labels beside them]
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// What stands for a missing value in CSV: refuse, mean (of the column), or a number
+    #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = value::value::<Missing>())]
+    pub missing: Given<Missing>,
 }
 
 /// What to read for training and for testing.
@@ -38,6 +55,9 @@ pub struct DataArgs {
     /// Held-out rows, for the final figures
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
+    /// A file with the labels of the held-out rows
+    #[arg(long, value_name = "FILE", requires = "test")]
+    pub test_labels: Option<PathBuf>,
     /// Hold out this share of the rows instead, chosen by the seed
     #[arg(long, value_name = "F", value_parser = value::fraction())]
     pub test_fraction: Option<Given<f64>>,
@@ -82,7 +102,8 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "CORES", default_value = "auto", value_parser = value::value::<Pin>())]
     pub pin: Given<Pin>,
     /// How an addition reaches a shared parameter: by compare-exchange, by load and store (updates can be
-    /// lost), or under a lock
+    /// lost), or under a lock; or leashed[:RETRIES], which publishes a whole new state of all parameters by
+    /// exchanging a pointer
     #[arg(long, value_name = "MODE", default_value = "cas", value_parser = value::one_of(&Update::ALL))]
     pub update: Given<Update>,
     /// Examples that a worker runs on its own copy of the frequent parameters before it publishes the
@@ -116,6 +137,9 @@ pub struct StepArgs {
     /// where an algorithm's noise vanishes]
     #[arg(long, value_name = "S", value_parser = value::value::<Schedule>())]
     pub schedule: Option<Given<Schedule>>,
+    /// What a worker makes of its gradients: sgd, momentum:BETA, adam or adam:BETA1,BETA2
+    #[arg(long, value_name = "O", default_value = "sgd", value_parser = value::value::<Optimizer>())]
+    pub optimizer: Given<Optimizer>,
     /// Examples whose gradients are averaged for a step
     #[arg(long, value_name = "B", default_value = "1", value_parser = value::count())]
     pub batch: Given<usize>,
@@ -204,6 +228,7 @@ pub struct Training {
     pub step: DelayRule,
     pub rate: Option<f64>,
     pub schedule: Option<Schedule>,
+    pub optimizer: Optimizer,
     pub batch: usize,
     pub seed: u64,
     pub epochs: f64,
@@ -245,6 +270,7 @@ impl Training {
             step: check.take(step.step),
             rate: check.take(step.rate),
             schedule: check.option(step.schedule),
+            optimizer: check.take(step.optimizer),
             batch: check.take(step.batch),
             seed: check.take(step.seed),
             epochs,
@@ -255,6 +281,15 @@ impl Training {
             algorithm,
         };
         training.check_workers(check)?;
+        let simple = training.optimizer == Optimizer::Sgd;
+        check.require(
+            simple || training.l1 == 0.0,
+            format!("--optimizer: found {}, expected sgd with an L1 penalty", training.optimizer),
+        );
+        check.require(
+            simple || matches!(training.algorithm, Algorithm::Auto | Algorithm::Sgd) && target_gap.is_none(),
+            format!("--optimizer: found {}, expected sgd for algorithms but sgd", training.optimizer),
+        );
         Ok(training)
     }
 
@@ -326,6 +361,7 @@ impl Training {
             .weight(self.step.weight, self.step.concurrency)
             .average(self.average)
             .algorithm(self.algorithm)
+            .optimizer(self.optimizer)
             .epochs(self.epochs)
             .seed(self.seed);
         if let Some(rate) = self.rate {

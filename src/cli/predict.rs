@@ -1,16 +1,19 @@
 //! `asyncsgd predict`.
 
+use super::load::Labels;
 use super::models;
+use super::options::TableArgs;
 use super::output::Output;
+use super::value::Check;
 use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, TensorModel};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Predict labels with a saved model, one line a row in the order of the data
 #[derive(clap::Args, Debug)]
 #[command(after_help = super::help::PREDICT)]
 pub struct Args {
-    /// LIBSVM text, plain or compressed; - is standard input. Without it: the held-out part of the embedded
+    /// Data of any form that train reads; - is standard input. Without it: the held-out part of the embedded
     /// flights
     pub data: Option<PathBuf>,
     /// The model, as train --save or LIBLINEAR wrote it
@@ -31,6 +34,8 @@ pub struct Args {
     /// The best N for each user of a file of ratings, besides those that it rates; or the nearest N words
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: Option<u32>,
+    #[command(flatten)]
+    pub table: TableArgs,
     /// No metrics
     #[arg(long, short)]
     pub quiet: bool,
@@ -86,11 +91,28 @@ fn load(args: &Args, model: &SavedModel) -> Result<Dataset> {
     };
     // One row without features gives the numbering that the file is read with: the model's own.
     let features = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], model.weights.len())?;
-    Loader::new(path).like(&features).zero_based(args.zero_based || !model.one_based).load()
+    args.loader(path, &features, !model.one_based)?.load()
+}
+
+impl Args {
+    /// A loader of rows at `path` with the features of `like`.
+    ///
+    /// # Errors
+    /// A line for each option that is wrong.
+    pub fn loader(&self, path: &Path, like: &Dataset, zero_based: bool) -> Result<Loader> {
+        let mut check = Check::default();
+        let table = Labels::check(&mut check, self.table.clone());
+        check.finish()?;
+        let loader = Loader::new(path).like(like).zero_based(self.zero_based || zero_based).unlabelled();
+        Ok(table.on(loader, table.file.as_deref()))
+    }
 }
 
 /// The metrics, if the labels are those that the model knows.
 fn metrics(model: &SavedModel, scores: &[f64], data: Dataset) -> Option<Metrics> {
+    if data.labels().iter().any(|label| label.is_nan()) {
+        return None;
+    }
     let data = match model.classes {
         Some(classes) => data.binary_as(classes).ok()?,
         None => data,

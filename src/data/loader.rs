@@ -7,6 +7,7 @@ use super::libsvm::{Fault, Format, Limit, MAX_INDEX, UNCHANGED};
 use super::lines::{Lines, Piece};
 use super::slots::{Part, Slots};
 use super::source::{Bytes, Input, Stamp};
+use super::table::{self, Form, Missing};
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
 use crate::sync::Arc;
@@ -14,17 +15,20 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
+/// The bytes that tell the form of the data.
+const SNIFFED: u64 = 1 << 16;
+
 /// More features than this must be asked for: a wild index would take all memory.
 const FEATURES: usize = 1 << 28;
 
-/// Reads a data set in LIBSVM text: plain, or compressed by gzip, bzip2, xz or zstd, which is recognised
-/// by the content.
+/// Reads a data set: LIBSVM text, CSV, NumPy's `.npy` and `.npz`, idx (the MNIST files) or MatrixMarket, which is
+/// recognised by the content; plain, or compressed by gzip, bzip2, xz or zstd.
 ///
 /// Rows are shuffled and features renumbered by falling frequency while they are placed; only one copy of
 /// the numbers exists at any time, beside 24 bytes a row; a file is read in parts, twice, while anything
 /// compressed and standard input are unpacked in memory first. All cores of rayon's pool take part.
 ///
-/// The format, with what is an error: `label index:value … # comment`; a finite label; indices from 1 (see
+/// LIBSVM text, with what is an error: `label index:value … # comment`; a finite label; indices from 1 (see
 /// [`Loader::zero_based`]) up to 2²⁸ (see [`Loader::features`]), in any order, each once in a row; finite f32 values, of which
 /// zeros are not stored; blank lines and comments are skipped; `qid:N` after the label is read over.
 ///
@@ -43,6 +47,7 @@ pub struct Loader {
     features: usize,
     like: Option<Arc<Numbering>>,
     cache: Option<PathBuf>,
+    table: table::Options,
 }
 
 impl Loader {
@@ -58,13 +63,47 @@ impl Loader {
     }
 
     pub(super) fn from(input: Input) -> Self {
-        Self { input, seed: 0, zero_based: None, features: 0, like: None, cache: None }
+        Self {
+            input,
+            seed: 0,
+            zero_based: None,
+            features: 0,
+            like: None,
+            cache: None,
+            table: table::Options::default(),
+        }
     }
 
     /// The seed of the order in which the rows are laid out; 0 unless said. The same seed gives the same
     /// order on every machine.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// The labels are in a file of their own, one a row: idx, `.npy`, or text with a number a line. Not for LIBSVM text.
+    /// For idx images the file beside them with `labels` and `idx1` in its name is found without.
+    pub fn labels(mut self, path: impl Into<PathBuf>) -> Self {
+        self.table.labels = Some(path.into());
+        self
+    }
+
+    /// The column of the labels in CSV: a name of the header, or a number from 1. Else a column called label, target,
+    /// class or y.
+    pub fn label(mut self, column: impl Into<String>) -> Self {
+        self.table.label = Some(column.into());
+        self
+    }
+
+    /// What stands for a missing value in CSV; it is an error unless said.
+    pub fn missing(mut self, missing: Missing) -> Self {
+        self.table.missing = missing;
+        self
+    }
+
+    /// Rows need no labels, as for predicting; where there are none they are NaN. LIBSVM rows always have some.
+    pub fn unlabelled(mut self) -> Self {
+        self.table.unlabelled = true;
+        self
     }
 
     /// Whether the first feature has index 0; if not said it has index 1, or the one that it has in the
@@ -120,10 +159,10 @@ impl Loader {
             *like = Arc::new(Numbering { factors: None, ..(**like).clone() });
         }
         let data = match (&self.cache, &self.input) {
-            (Some(folder), Input::File(path)) => {
+            (Some(folder), Input::File(path)) if self.table.labels.is_none() => {
                 self.cached(&Entry::new(folder, path, self.shape()), path, &name, bytes)
             }
-            _ => self.parse(&name, bytes, None),
+            _ => self.parse(&name, bytes, None).map(|(data, _)| data),
         }?;
         Ok(match factors {
             Some(factors) => data.multiplied(&factors),
@@ -159,9 +198,9 @@ impl Loader {
             }
             other => {
                 let content = hashed.map_or_else(|| bytes.hash(), Ok)?;
-                let mut data = self.parse(name, bytes, Some(content))?;
+                let (mut data, text) = self.parse(name, bytes, Some(content))?;
                 data.cached.warning = other.and_then(Result::err);
-                (data, Origin { content, stamp: stamp.unwrap_or_default(), seed: self.seed }, true)
+                (data, Origin { content, stamp: stamp.unwrap_or_default(), seed: self.seed }, text)
             }
         };
         // A file that changed meanwhile may not be what was hashed.
@@ -174,8 +213,9 @@ impl Loader {
         Ok(if self.like.is_none() && origin.seed != self.seed { data.laid_out(self.seed) } else { data })
     }
 
-    /// The data from the bytes of the input, plain or compressed; `content` is their hash, if it is known.
-    fn parse(&self, name: &str, bytes: Bytes, content: Option<u128>) -> Result<Dataset> {
+    /// The data from the bytes of the input, plain or compressed, and whether they are LIBSVM text, the only form that
+    /// is cached; `content` is their hash, if it is known.
+    fn parse(&self, name: &str, bytes: Bytes, content: Option<u128>) -> Result<(Dataset, bool)> {
         let first_is_zero = self.like.as_ref().is_some_and(|numbering| !numbering.one_based);
         let zero_based = self.zero_based.unwrap_or(first_is_zero);
         let limit = match &self.like {
@@ -205,6 +245,18 @@ impl Loader {
         let text = bytes.unpacked(name)?;
         // What was unpacked is no file.
         let content = content.filter(|_| text.stamp().is_some());
+        let mut start = Vec::new();
+        if let Some(form) = Form::of(text.part(0, text.len().min(SNIFFED), &mut start)?) {
+            let hash = format!("{:032x}", content.map_or_else(|| text.hash(), Ok)?);
+            let mut whole = Vec::new();
+            let table = form.read(text.part(0, text.len(), &mut whole)?, name, &self.table)?;
+            let data = table.lay(name, hash, (self.like.as_ref(), self.features, self.seed, zero_based))?;
+            return Ok((data, false));
+        }
+        if self.table.labels.is_some() || self.table.label.is_some() {
+            let expected = "none of a file or column for them, or data that are no LIBSVM text";
+            return Err(Error::input(name, 0, 0, "labels in the rows", expected));
+        }
         let lines = Lines::find(&text)?;
         let rows = lines.bounds.len();
         if rows == 0 {
@@ -250,7 +302,7 @@ impl Loader {
             .map_err(|e| Error::input(name, 0, 0, e.to_string(), "sound rows"))?;
         let (rows, name, cached) = (Arc::new(rows), name.to_owned(), Cached::default());
         let (labels, lines) = (placed.labels, lines.into());
-        Ok(Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached })
+        Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached }, true))
     }
 }
 

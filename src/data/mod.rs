@@ -18,6 +18,7 @@ mod scale;
 mod slots;
 mod source;
 mod split;
+mod table;
 mod write;
 
 pub use cache::Cached;
@@ -28,3 +29,4 @@ pub use generate::{Problem, Synthetic};
 pub use loader::Loader;
 pub use ratings::Ratings;
 pub use scale::Scale;
+pub use table::Missing;

@@ -15,7 +15,7 @@ use super::run::{Run, Stop, WorkerReport};
 use super::{lost, worker};
 use crate::delay::Timeline;
 use crate::error::{Error, Result};
-use crate::hogwild::Hogwild;
+use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
 use crate::params::{Params, Update};
 use crate::real::Real;
@@ -66,6 +66,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     };
     let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
     let gate = Arc::new(Gate::new(plan.workers));
+    let leash = Leash::new(plan.update, hogwild.params().snapshot());
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
     let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
     let delays: Vec<_> = workers.iter().map(|worker| worker.delays()).collect();
@@ -86,6 +87,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         course: &course,
         plan: &plan,
         average: average.as_ref(),
+        leash: leash.as_ref(),
         live,
         observer,
         readers: Readers { delays, timings, timeline },
@@ -108,12 +110,13 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
             .iter_mut()
             .zip(&plan.pins)
             .map(|(worker, &pin)| {
-                let (gate, course, plan, average) = (&*gate, &course, &plan, average.as_ref());
+                let (gate, course, plan) = (&*gate, &course, &plan);
+                let beside = (average.as_ref(), leash.as_ref());
                 let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
                     let pinned = pin.is_none_or(crate::topology::pin_current);
-                    worker::train(worker, objective, bounds, plan, (course, gate), average);
+                    worker::train(worker, objective, bounds, plan, (course, gate), beside);
                     pinned
                 })
             })

@@ -35,7 +35,7 @@ use crate::error::Result;
 use crate::model::{Model, Objective};
 use crate::params::Update;
 use crate::real::Real;
-use crate::step::{Concurrency, Schedule, StepRule, Weight};
+use crate::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use crate::sync::Arc;
 use crate::topology::Pin;
 use checkpoint::Keeping;
@@ -80,6 +80,7 @@ impl<'a, M> Trainer<'a, M, f32> {
             evaluate_every: 1,
             seed: 0,
             averaging: Averaging::None,
+            optimizer: Optimizer::Sgd,
             algorithm: Algorithm::Auto,
             algorithm_origin: String::new(),
             keeping: None,
@@ -209,6 +210,13 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.options.seed = seed;
+        self
+    }
+
+    /// Momentum or Adam, of each worker's own gradients, at O(parameters) a step. For objectives whose descent is
+    /// proportional to the step: not with an L1 penalty. Default: [`Optimizer::Sgd`].
+    pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
+        self.options.optimizer = optimizer;
         self
     }
 

@@ -10,7 +10,7 @@ use super::live::Live;
 use super::plan::Plan;
 use super::run::{Point, Stop};
 use super::{Event, Progress};
-use crate::hogwild::Hogwild;
+use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
 use crate::real::Real;
 use crate::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub objective: &'a O,
     pub hogwild: &'a Hogwild<T>,
     pub gate: &'a Gate,
+    /// Where the parameters are while leashed workers run.
+    pub leash: Option<&'a Leash<T>>,
     pub course: &'a Course<'a>,
     pub plan: &'a Plan,
     pub average: Option<&'a Average<T>>,
@@ -101,6 +103,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             if part == 0 {
                 return Stop::Epochs;
             }
+            if let Some(leash) = self.leash {
+                leash.set(self.hogwild.params().snapshot());
+            }
             self.gate.release(std::mem::take(&mut self.taken)..part);
             self.phases += 1;
             let cut = self.await_epoch();
@@ -114,6 +119,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 self.keep(false, true);
             }
             self.examples += self.course.done(self.gate.taken());
+            if let Some(leash) = self.leash {
+                self.hogwild.params().store(&leash.values());
+            }
             let evaluated = self.evaluate();
             // What is not finite is worth more to know than why the run was cut short.
             stop = if evaluated == Some(Stop::Diverged) { evaluated } else { cut.or(evaluated) };

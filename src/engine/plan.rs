@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::{Curvature, Objective};
 use crate::params::Update;
 use crate::real::Real;
-use crate::step::{Concurrency, Schedule, StepRule, Weight};
+use crate::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use crate::topology::{Pin, Topology};
 use std::fmt;
 use std::str::FromStr;
@@ -65,6 +65,7 @@ pub(super) struct Options {
     pub evaluate_every: usize,
     pub seed: u64,
     pub averaging: Averaging,
+    pub optimizer: Optimizer,
     pub algorithm: Algorithm,
     /// Why it is that one, where it was chosen.
     pub algorithm_origin: String,
@@ -99,6 +100,8 @@ pub struct Plan {
     pub step: StepRule,
     /// Where the base rate comes from; empty where it was given.
     pub rate_origin: String,
+    /// What direction a worker steps in.
+    pub optimizer: Optimizer,
     /// Passes over the examples.
     pub epochs: f64,
     /// The longest training time.
@@ -167,6 +170,25 @@ impl Options {
             let line = format!("block {}: expected 1, as {} sets each step itself", self.block, rule.weight);
             wrong.push(line);
         }
+        let leashed = matches!(self.update, Update::Leashed { .. });
+        if leashed && rule.weight.sets_step() {
+            wrong.push(format!(
+                "update {}: expected a step rule with a rate, found {}",
+                self.update, rule.weight
+            ));
+        }
+        if leashed && !matches!(block, BlockSize::Auto | BlockSize::Rows(1)) {
+            wrong.push(format!("block {block}: expected 1, as {} updates are published whole", self.update));
+        }
+        if leashed && self.averaging != Averaging::None {
+            wrong.push(format!("average: expected none with {} updates", self.update));
+        }
+        if (self.keeping.is_some() || self.resume.is_some()) && (leashed || self.optimizer != Optimizer::Sgd)
+        {
+            let line = "checkpoints: found leashed updates or an optimizer, expected neither: workers have more to keep";
+            wrong.push(line.into());
+        }
+        let block = if leashed { BlockSize::Rows(1) } else { block };
         let pins = match topology.plan(&self.pin, workers) {
             Ok(pins) => pins,
             Err(Error::Usage(lines)) => {
@@ -203,6 +225,7 @@ impl Options {
                 topology.cores()
             ));
         }
+        warnings.extend(self.optimizer.warning(workers));
         Ok(Plan {
             workers,
             cores: topology.cores(),
@@ -216,6 +239,7 @@ impl Options {
             batch: self.batch,
             step: rule,
             rate_origin,
+            optimizer: self.optimizer,
             epochs,
             time_limit: self.time_limit,
             target: self.target,
@@ -234,7 +258,7 @@ impl Options {
         let given = self.step.clone();
         let mut origin = String::new();
         let rate = self.rate.or(given.as_ref().map(|rule| rule.rate)).unwrap_or_else(|| {
-            let (rate, from) = suits.unwrap_or_else(|| automatic_rate(curvature));
+            let (rate, from) = suits.unwrap_or_else(|| automatic_rate(curvature, self.optimizer));
             origin = from;
             rate
         });
@@ -278,8 +302,9 @@ fn direct_chunk(workers: usize, examples: usize, batch: usize) -> usize {
 }
 
 /// A base rate from the curvature bounds, and a line that says from what.
-fn automatic_rate(curvature: Option<&Curvature>) -> (f64, String) {
+fn automatic_rate(curvature: Option<&Curvature>, optimizer: Optimizer) -> (f64, String) {
     match curvature {
+        _ if matches!(optimizer, Optimizer::Adam { .. }) => (0.001, "Adam's usual".into()),
         Some(c) => {
             // Twice that ends at two thirds of the distance on flights, but at 15 times the distance on a9a with
             // eight workers in direct mode.

@@ -4,7 +4,7 @@ use super::average::Average;
 use super::course::Course;
 use super::gate::Gate;
 use super::plan::Plan;
-use crate::hogwild::{Gradient, Worker};
+use crate::hogwild::{Gradient, Inertia, Leash, Worker};
 use crate::model::Objective;
 use crate::params::Block;
 use crate::real::Real;
@@ -16,10 +16,12 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     curvature: Option<&[f32]>,
     plan: &Plan,
     (course, gate): (&Course<'_>, &Gate),
-    average: Option<&Average<T>>,
+    (average, leash): (Option<&Average<T>>, Option<&Leash<T>>),
 ) {
     let mut iterate = vec![T::ZERO; average.map_or(0, |_| objective.parameters())];
     let mut gradient = objective.buffer();
+    let mut inertia = Inertia::new(plan.optimizer, objective.parameters());
+    let mut hand = leash.map(|leash| leash.hand(objective.parameters()));
     let mut block = (plan.block > 1).then(|| Block::new(plan.hot, curvature));
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
@@ -31,12 +33,24 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         worker.set_time_and_brake(course.epoch(c), course.brake());
         let examples = course.examples(c);
         if let Some(block) = &mut block {
-            ticket = worker.run_block(ticket, objective, &mut gradient, block, examples, plan.batch).next;
+            let buffers = (&mut gradient, inertia.as_mut());
+            ticket = worker.run_block(ticket, objective, buffers, block, examples, plan.batch).next;
         } else {
             for start in examples.clone().step_by(plan.batch) {
                 let batch = start..(start + plan.batch).min(examples.end);
+                if let Some(hand) = &mut hand {
+                    worker.apply_leashed(hand, objective, (&mut gradient, inertia.as_mut()), batch);
+                    continue;
+                }
                 objective.gradient(batch, worker.params(), &mut gradient);
-                ticket = worker.apply(ticket, &Gradient(objective, &gradient)).next;
+                let applied = match &mut inertia {
+                    Some(inertia) => {
+                        let direction = inertia.direction(objective, &gradient, worker.params());
+                        worker.apply(ticket, direction)
+                    }
+                    None => worker.apply(ticket, &Gradient(objective, &gradient)),
+                };
+                ticket = applied.next;
             }
         }
         if let Some(average) = average {

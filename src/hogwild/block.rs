@@ -1,6 +1,6 @@
 //! Blocks: local steps on a worker's own copy of the hot parameters, published in one iteration of the clock.
 
-use super::{Applied, Core, Local, Ticket, Worker};
+use super::{Applied, Core, Direction, Inertia, Local, Ticket, Worker};
 use crate::model::Objective;
 use crate::params::{Block, Cas, Mode, Racy, Update};
 use crate::real::Real;
@@ -9,20 +9,20 @@ use std::ops::Range;
 
 impl<T: Real> Worker<T> {
     /// Runs `examples` of the objective, after `ticket` was taken, as local steps of mini-batches of `batch` on
-    /// `block`, and publishes the difference in one iteration of the clock.
+    /// `block` along the gradient or what `inertia` makes of it, and publishes the difference in one iteration of the clock.
     pub(crate) fn run_block<O: Objective<T>>(
         &mut self,
         ticket: Ticket,
         objective: &O,
-        gradient: &mut O::Gradient,
+        (gradient, inertia): (&mut O::Gradient, Option<&mut Inertia<T>>),
         block: &mut Block<T>,
         examples: Range<usize>,
         batch: usize,
     ) -> Applied {
         let (core, local) = (&*self.core, &mut self.local);
-        let job = Job { ticket, objective, gradient, block, examples, batch };
+        let job = Job { ticket, objective, gradient, inertia, block, examples, batch };
         match core.update {
-            Update::Cas => core.run_block::<Cas, O>(local, job),
+            Update::Cas | Update::Leashed { .. } => core.run_block::<Cas, O>(local, job),
             Update::Racy | Update::Locked => core.run_block::<Racy, O>(local, job),
         }
     }
@@ -33,6 +33,7 @@ struct Job<'a, T: Real, O: Objective<T>> {
     ticket: Ticket,
     objective: &'a O,
     gradient: &'a mut O::Gradient,
+    inertia: Option<&'a mut Inertia<T>>,
     block: &'a mut Block<T>,
     examples: Range<usize>,
     batch: usize,
@@ -40,7 +41,7 @@ struct Job<'a, T: Real, O: Objective<T>> {
 
 impl<T: Real> Core<T> {
     fn run_block<M: Mode, O: Objective<T>>(&self, local: &mut Local, job: Job<'_, T, O>) -> Applied {
-        let Job { ticket, objective, gradient, block, examples, batch } = job;
+        let Job { ticket, objective, gradient, mut inertia, block, examples, batch } = job;
         let cells = self.params.cells();
         block.refresh(cells);
         let iterations = || self.clock.iterations() as f64;
@@ -52,7 +53,11 @@ impl<T: Real> Core<T> {
             objective.gradient(start..(start + batch).min(examples.end), &view, gradient);
             // The shared part of a row is an update of its own.
             let _guard = locked.then(|| self.params.locked());
-            objective.descend(gradient, T::from_f64(rate), &mut view);
+            let step = T::from_f64(rate);
+            match &mut inertia {
+                Some(inertia) => inertia.direction(objective, gradient, &view).descend(step, &mut view),
+                None => objective.descend(gradient, step, &mut view),
+            }
         }
         local.failed += view.failed_attempts();
         self.iterate(local, ticket, |local, commit, step| {

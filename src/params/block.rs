@@ -35,6 +35,9 @@ const LINE: usize = 16;
 /// core wrote last waits for it, and nothing overlaps with that wait.
 const AHEAD: usize = 8;
 
+/// Parameters that share a weight where the curvature is not known.
+const GROUP: usize = 1024;
+
 /// The weights of all levels for one rate × block and one N.
 #[derive(Clone)]
 struct Table {
@@ -49,8 +52,10 @@ pub(crate) struct Block<T> {
     /// … and as they were read.
     base: Vec<T>,
     levels: Option<Levels>,
-    /// One level for all, where the bounds are not known.
+    /// One level for all, where the bounds are not known, …
     flat: Vec<u8>,
+    /// … and the hot parameters as they are now.
+    now: Box<[T]>,
     /// Tables for rate × rows = `reach`, one for each N seen; started anew when `reach` moves by 2 %.
     tables: Vec<Table>,
     reach: f64,
@@ -58,12 +63,13 @@ pub(crate) struct Block<T> {
 
 impl<T: Real> Block<T> {
     /// A block of the first `hot` parameters. Without `curvature` (one bound a hot coordinate) nothing is known
-    /// about how stiff they are, and each is published as a stiff one, by 1/N.
+    /// about how stiff they are, and what is published is what the others have not done ([`undone`]).
     pub(crate) fn new(hot: usize, curvature: Option<&[f32]>) -> Self {
         let levels = curvature.map(|g| Levels::new(&g[..hot]));
         let (local, base) = (vec![T::ZERO; hot], vec![T::ZERO; hot]);
         let flat = if levels.is_some() { Vec::new() } else { vec![0; hot] };
-        Self { local, base, levels, flat, tables: Vec::with_capacity(Self::TABLES), reach: f64::NAN }
+        let now = if levels.is_some() { Vec::new() } else { vec![T::ZERO; GROUP] }.into();
+        Self { local, base, levels, flat, now, tables: Vec::with_capacity(Self::TABLES), reach: f64::NAN }
     }
 
     /// How many N a worker keeps tables for; delays beyond are rare enough to be computed again.
@@ -92,14 +98,10 @@ impl<T: Real> Block<T> {
         scale: f64,
     ) -> (f64, u64) {
         let at = self.table(reach, publications);
-        let uniform = [(scale / publications) as f32; 256];
-        let scaled: [f32; 256];
-        let (levels, weights) = match &self.levels {
-            Some(levels) => {
-                scaled = self.tables[at].weight.map(|weight| weight * scale as f32);
-                (&levels.level[..], &scaled)
-            }
-            None => (&self.flat[..], &uniform),
+        let known = self.levels.is_some();
+        let (levels, mut weights) = match &self.levels {
+            Some(levels) => (&levels.level[..], self.tables[at].weight.map(|weight| weight * scale as f32)),
+            None => (&self.flat[..], [0.0; 256]),
         };
         let (local, local_rest) = self.local.as_chunks::<LINE>();
         let (base, base_rest) = self.base.as_chunks::<LINE>();
@@ -107,6 +109,12 @@ impl<T: Real> Block<T> {
         let (level, level_rest) = levels.as_chunks::<LINE>();
         let mut sums = Sums::default();
         for (at, (((local, base), line), level)) in local.iter().zip(base).zip(lines).zip(level).enumerate() {
+            if !known && at % (GROUP / LINE) == 0 {
+                let group = at * LINE..(at * LINE + GROUP).min(self.local.len());
+                let (local, base) = (&self.local[group.clone()], &self.base[group.clone()]);
+                weights[0] =
+                    (scale * undone::<T>(local, base, &cells[group], &mut self.now, publications)) as f32;
+            }
             shared::prefetch_write(cells, (at + AHEAD) * LINE);
             let difference: [T; LINE] = std::array::from_fn(|lane| local[lane] - base[lane]);
             // Not equal, rather than larger: NaN must reach the parameters to be noticed.
@@ -130,6 +138,11 @@ impl<T: Real> Block<T> {
                     }
                 }
             }
+        }
+        if !known {
+            let end = &cells[self.local.len() - local_rest.len()..self.local.len()];
+            weights[0] =
+                (scale * undone::<T>(local_rest, base_rest, end, &mut self.now, publications)) as f32;
         }
         let rest = local_rest.iter().zip(base_rest).zip(lines_rest).zip(level_rest);
         for (((&local, &base), cell), &level) in rest {
@@ -179,6 +192,30 @@ fn publish_one<T: Real, M: Mode>(cell: &T::Atomic, local: T, base: T, change: T)
         }
     }
     if change == T::ZERO { 0 } else { M::add(cell, |_| change) }
+}
+
+/// The share of a group's difference a that the others have not made meanwhile: 1 − a·b/|a|² in \[1/N, 1\], b being
+/// what the parameters have moved by since they were read.
+///
+/// Where nothing is known of the curvature, the others' differences tell whether they go the same way. With n workers
+/// whose differences are all the same, shares w must meet w = 1 − (n − 1)·w, that is w = 1/n, averaging; where they are
+/// at right angles, as in parameters that one worker alone touches, w = 1, the sum. Between the two it is what a late
+/// difference adds to the others. Nearest relative: Adasum (Maleki et al. 2021), which joins pairs at a barrier.
+fn undone<T: Real>(local: &[T], base: &[T], cells: &[T::Atomic], now: &mut [T], publications: f64) -> f64 {
+    let now = &mut now[..local.len()];
+    T::Atomic::copy_out(cells, now);
+    let (mut own, mut met) = ([T::ZERO; LINE], [T::ZERO; LINE]);
+    let chunks = local.chunks(LINE).zip(base.chunks(LINE)).zip(now.chunks(LINE));
+    for ((local, base), now) in chunks {
+        for (lane, ((&local, &base), &now)) in local.iter().zip(base).zip(now).enumerate() {
+            let difference = local - base;
+            own[lane] += difference * difference;
+            met[lane] += difference * (now - base);
+        }
+    }
+    let sum = |lanes: [T; LINE]| lanes.into_iter().map(T::to_f64).sum::<f64>();
+    let (own, met) = (sum(own), sum(met));
+    if own == 0.0 { 1.0 } else { (1.0 - met / own).clamp(1.0 / publications, 1.0) }
 }
 
 /// What a publication adds up to.
@@ -252,6 +289,27 @@ mod tests {
             blocks[0].publish::<Cas>(params.cells(), 1.0, 2.0, 1.0);
             assert_eq!(params.snapshot()[0], 3.0);
         }
+    }
+
+    #[test]
+    fn without_bounds_a_block_publishes_what_the_others_have_not_done() {
+        let publish = |others: [f64; 3]| {
+            let params = Params::from_slice(&[1.0f64; 3]);
+            let mut block = Block::new(3, None);
+            block.refresh(params.cells());
+            block.view::<Cas>(params.cells()).axpy_dense(0, &[2.0, 0.0, 0.0], 1.0);
+            for (cell, other) in params.cells().iter().zip(others) {
+                cell.set(1.0 + other);
+            }
+            let (kept, _) = block.publish::<Cas>(params.cells(), 1.0, 4.0, 1.0);
+            (params.snapshot()[0] - 1.0 - others[0], kept)
+        };
+        assert_eq!(publish([0.0, 0.0, 0.0]), (2.0, 1.0));
+        // At right angles: all of it. The same way: what is left, but no less than the average. Against: all.
+        assert_eq!(publish([0.0, 3.0, -1.0]), (2.0, 1.0));
+        assert_eq!(publish([1.0, 3.0, 0.0]), (1.0, 0.5));
+        assert_eq!(publish([5.0, 0.0, 0.0]), (0.5, 0.25));
+        assert_eq!(publish([-1.0, 0.0, 0.0]), (2.0, 1.0));
     }
 
     #[test]

@@ -16,16 +16,25 @@ pub enum Update {
     Racy,
     /// A mutex round each update: the baseline that the others are compared with.
     Locked,
+    /// No shared floats: workers read a snapshot that nobody changes, and publish a whole new one by exchanging a
+    /// pointer, again if another was faster, but no more than `retries` times: then the gradient is dropped. Of the
+    /// trainer alone; elsewhere it is [`Update::Cas`].
+    Leashed {
+        /// Attempts after the first.
+        retries: u32,
+    },
 }
 
 impl Update {
-    /// All modes, in the order in which the help lists them.
+    /// All modes of shared floats, in the order in which the help lists them.
     pub const ALL: [Update; 3] = [Update::Cas, Update::Racy, Update::Locked];
 }
 
 impl fmt::Display for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Update::Leashed { retries: RETRIES } => "leashed",
+            Update::Leashed { retries } => return write!(f, "leashed:{retries}"),
             Update::Cas => "cas",
             Update::Racy => "racy",
             Update::Locked => "locked",
@@ -37,12 +46,21 @@ impl FromStr for Update {
     type Err = crate::Error;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Update::ALL
-            .into_iter()
-            .find(|mode| mode.to_string() == s)
-            .ok_or_else(|| crate::Error::usage(format!("update mode '{s}': expected cas, racy or locked")))
+        let leashed = match s.split_once(':') {
+            Some(("leashed", retries)) => retries.parse().ok(),
+            _ => (s == "leashed").then_some(RETRIES),
+        };
+        let leashed = leashed.map(|retries| Update::Leashed { retries });
+        Update::ALL.into_iter().find(|mode| mode.to_string() == s).or(leashed).ok_or_else(|| {
+            crate::Error::usage(format!(
+                "update mode '{s}': expected cas, racy, locked, leashed or leashed:RETRIES"
+            ))
+        })
     }
 }
+
+/// Attempts of a leashed update after the first, unless said.
+const RETRIES: u32 = 16;
 
 /// A way of adding to a shared float, resolved at compile time.
 pub trait Mode {

@@ -87,7 +87,8 @@ impl<W: Write + ?Sized> Page<'_, W> {
             origin => format!(" ({origin})"),
         };
         let rate = short(plan.rate);
-        self.entry("step", &format!("rate {rate}{from} × {} × {}", plan.schedule, plan.step))?;
+        let optimizer = if plan.optimizer == "sgd" { String::new() } else { format!(", {}", plan.optimizer) };
+        self.entry("step", &format!("rate {rate}{from} × {} × {}{optimizer}", plan.schedule, plan.step))?;
         self.entry("repeat", &plan.command)
     }
 

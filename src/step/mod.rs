@@ -14,6 +14,7 @@
 //! # Ok::<(), asyncsgd::Error>(())
 //! ```
 
+mod optimizer;
 mod rule;
 mod schedule;
 mod stepper;
@@ -21,6 +22,7 @@ mod tail;
 mod text;
 mod weight;
 
+pub use optimizer::Optimizer;
 pub use rule::{
     Concurrency, StepRule, adadelay, budget1, budget2, constant, delay_adaptive, drop, fleet, inverse,
     koloskova, ringmaster, tail,

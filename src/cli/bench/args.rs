@@ -4,7 +4,7 @@ use super::is_reference;
 use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::ModelSpec;
-use asyncsgd::step::Schedule;
+use asyncsgd::step::{Optimizer, Schedule};
 use asyncsgd::{Algorithm, Averaging, BlockSize, Pin, Precision, Result, Topology, Update};
 use std::path::PathBuf;
 
@@ -136,6 +136,7 @@ impl SweepArgs {
         check.distinct("--step", &steps.iter().map(DelayRule::to_string).collect::<Vec<_>>());
         let base = Training {
             model: ModelSpec::Linear,
+            optimizer: Optimizer::Sgd,
             loss: check.take(objective.loss),
             l2: check.option(objective.l2),
             l1: check.take(objective.l1),

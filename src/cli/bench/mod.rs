@@ -7,7 +7,7 @@ mod roofline;
 mod sweep;
 
 use super::load::Source;
-use super::options::Training;
+use super::options::{DataArgs, Training};
 use super::output::Output;
 use super::progress::Bar;
 use super::value::Check;
@@ -62,14 +62,8 @@ impl Plan {
     fn new(args: BenchArgs) -> Result<Self> {
         let mut check = Check::default();
         let BenchArgs { input, objective, sweep, step, run, output } = args;
-        let source = Source {
-            data: input.data,
-            test: None,
-            test_fraction: None,
-            zero_based: input.zero_based,
-            intercept: objective.intercept,
-            cache: input.cache,
-        };
+        let data = DataArgs { input, test: None, test_labels: None, test_fraction: None };
+        let source = Source::check(&mut check, data, objective.intercept);
         let cases = sweep.cases(&mut check, objective, step)?;
         let RunArgs { repeats, warm_up, optimum, target_gap, target_objective } = run;
         let (repeats, warm_up) = (check.take(repeats), check.take(warm_up));

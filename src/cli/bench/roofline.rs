@@ -2,7 +2,7 @@
 
 use super::conditions::{self, Watch};
 use crate::cli::load::Source;
-use crate::cli::options::InputArgs;
+use crate::cli::options::{DataArgs, InputArgs};
 use crate::cli::output::Output;
 use crate::cli::progress::Bar;
 use crate::cli::value::{self, Check, Given};
@@ -50,9 +50,9 @@ type Setup = (usize, Update, BlockSize);
 pub fn run(args: Args) -> Result<u8> {
     let mut check = Check::default();
     let repeats = check.take(args.repeats);
+    let data = DataArgs { input: args.input, test: None, test_labels: None, test_fraction: None };
+    let source = Source::check(&mut check, data, false);
     check.finish()?;
-    let InputArgs { data, zero_based, cache } = args.input;
-    let source = Source { data, test: None, test_fraction: None, zero_based, intercept: false, cache };
     let json = args.json.map(|path| Output::check(&path, &source.inputs())).transpose()?;
     let quiet = json.as_ref().is_some_and(Output::is_stdout);
     let bar = Bar::new(quiet);

@@ -1,7 +1,9 @@
 //! `asyncsgd data info`.
 
-use crate::cli::load::{Cache, warned};
+use crate::cli::load::{Cache, Labels, warned};
+use crate::cli::options::TableArgs;
 use crate::cli::print;
+use crate::cli::value::Check;
 use asyncsgd::report::count;
 use asyncsgd::{Dataset, Loader, Result};
 use std::fs;
@@ -13,7 +15,7 @@ use std::time::Instant;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  asyncsgd data info data.svm.zst")]
 pub struct Args {
-    /// LIBSVM text, plain or compressed; - is standard input. Without it: the training part of the embedded
+    /// Data of any form that train reads; - is standard input. Without it: the training part of the embedded
     /// flights
     data: Option<PathBuf>,
     /// Feature indices start from 0, not 1
@@ -23,6 +25,8 @@ pub struct Args {
     /// asyncsgd in the user's cache directory)
     #[arg(long, value_name = "DIR", default_value = "auto")]
     cache: Cache,
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 /// The most labels, and the most features, that are listed.
@@ -33,10 +37,16 @@ const LISTED: usize = 10;
 /// # Errors
 /// Where the data are bad.
 pub fn run(args: &Args) -> Result<u8> {
+    let mut check = Check::default();
+    let table = Labels::check(&mut check, args.table.clone());
+    check.finish()?;
     let start = Instant::now();
     let data = match &args.data {
         None => Dataset::flights(0)?.0,
-        Some(path) => warned(args.cache.on(Loader::new(path).zero_based(args.zero_based), path).load()?),
+        Some(path) => {
+            let loader = args.cache.on(Loader::new(path).zero_based(args.zero_based), path);
+            warned(table.on(loader, table.file.as_deref()).load()?)
+        }
     };
     let seconds = start.elapsed().as_secs_f64();
     let file = args.data.as_ref().and_then(|path| fs::metadata(path).ok()).filter(fs::Metadata::is_file);

@@ -8,7 +8,7 @@ use crate::cli::output::Output;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, Loader, LossKind, Model, ModelSpec, NetworkOutput, Precision, Real, Result, Run, Tensor,
+    Dataset, Error, LossKind, Model, ModelSpec, NetworkOutput, Precision, Real, Result, Run, Tensor,
     TensorModel,
 };
 use serde_json::json;
@@ -220,7 +220,7 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
     let softmax = spec == ModelSpec::Softmax;
     let biased = softmax && model.tensors.iter().any(|tensor| tensor.name == "bias1");
     let numbering = if biased { numbering.with_intercept() } else { numbering };
-    let data = Loader::new(path).like(&numbering).zero_based(args.zero_based || !one_based).load()?;
+    let data = args.loader(path, &numbering, !one_based)?.load()?;
     let shown = data.clone();
     let network = Network { spec, output }.network(Some(0.0));
     let shape = network.shape(data.features(), labels.as_ref().map(Vec::len))?;

@@ -107,6 +107,7 @@ impl Plan {
             rate: run.rate,
             rate_origin: run.rate_origin.into(),
             schedule: self.rule.schedule.to_string(),
+            optimizer: "sgd".into(),
             epochs: self.epochs.unwrap_or(epochs),
             time_limit_seconds: self.seconds,
             target_objective: self.target.map(|target| target * run.unit),

@@ -1,0 +1,185 @@
+//! Data that are no LIBSVM text: tables with a value for each feature, and sparse matrices. Recognised by the content.
+//!
+//! All become sparse rows: zeros are not stored, and take no time in training.
+
+mod csv;
+mod idx;
+mod lay;
+mod matrix_market;
+mod numpy;
+
+pub use self::csv::Missing;
+
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// What else there is to say about a table.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Options {
+    /// The file of the labels, where the table has none.
+    pub labels: Option<PathBuf>,
+    /// The column of the labels in CSV: a name, or a number from 1.
+    pub label: Option<String>,
+    /// What stands for a missing value in CSV.
+    pub missing: Missing,
+    /// Whether rows need no labels.
+    pub unlabelled: bool,
+}
+
+/// Rows in the order of their source.
+#[derive(Default)]
+pub(super) struct Table {
+    pub starts: Vec<u64>,
+    pub ids: Vec<u32>,
+    pub values: Vec<f32>,
+    /// None where the source has no labels.
+    pub labels: Option<Vec<f32>>,
+    pub features: usize,
+    /// By feature.
+    pub names: Option<Vec<String>>,
+}
+
+impl Table {
+    fn new(features: usize) -> Self {
+        Self { starts: vec![0], features, ..Self::default() }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Adds a row of one value a feature.
+    fn push(&mut self, values: impl Iterator<Item = f32>) {
+        for (id, value) in (0..).zip(values) {
+            if value != 0.0 {
+                self.ids.push(id);
+                self.values.push(value);
+            }
+        }
+        self.starts.push(self.ids.len() as u64);
+    }
+
+    /// A table of rows with `width` values each.
+    fn dense(values: impl Iterator<Item = f32>, rows: usize, width: usize) -> Self {
+        let mut table = Self::new(width);
+        let mut values = values;
+        (0..rows).for_each(|_| table.push(values.by_ref().take(width)));
+        table
+    }
+}
+
+/// A form of data, as the first bytes tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Csv,
+    Npy,
+    Npz,
+    Idx,
+    MatrixMarket,
+}
+
+impl Form {
+    /// The form that these first bytes are of; `None` for LIBSVM text. A first line with a comma or semicolon and no
+    /// colon is CSV.
+    pub fn of(start: &[u8]) -> Option<Self> {
+        if start.starts_with(numpy::MAGIC) {
+            return Some(Self::Npy);
+        }
+        if start.starts_with(b"PK\x03\x04") {
+            return Some(Self::Npz);
+        }
+        if matches!(start, [0, 0, 0x08 | 0x09 | 0x0b | 0x0c | 0x0d | 0x0e, 1..=4, ..]) {
+            return Some(Self::Idx);
+        }
+        if start.starts_with(b"%%MatrixMarket") {
+            return Some(Self::MatrixMarket);
+        }
+        let line = start.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
+        let text = line.split(|&byte| byte == b'#').next()?;
+        let has = |byte| text.contains(&byte);
+        (std::str::from_utf8(line).is_ok() && (has(b',') || has(b';')) && !has(b':')).then_some(Self::Csv)
+    }
+
+    /// The table in these bytes, which are not packed. `name` is what errors call it, and what the name of a file with
+    /// its labels may follow from.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with line or offset where it is not what it should be; [`Error::Io`] where the labels cannot
+    /// be read.
+    pub fn read(self, bytes: &[u8], name: &str, options: &Options) -> Result<Table> {
+        if options.label.is_some() && self != Self::Csv {
+            return Err(Error::usage(format!("label column: {name} is no CSV, expected a file of labels")));
+        }
+        let mut table = match self {
+            Self::Csv => csv::read(bytes, name, options)?,
+            Self::Npy => numpy::read(bytes, name)?,
+            Self::Npz => numpy::read_zip(bytes, name)?,
+            Self::Idx => idx::read(bytes, name)?,
+            Self::MatrixMarket => matrix_market::read(bytes, name)?,
+        };
+        let beside = || (self == Self::Idx).then(|| idx::labels_beside(Path::new(name))).flatten();
+        let found = options.labels.clone().or_else(|| if table.labels.is_none() { beside() } else { None });
+        if let Some(path) = found {
+            let labels = labels(&path)?;
+            if labels.len() != table.rows() {
+                let (found, expected) = (labels.len(), table.rows());
+                let found = format!("{found} labels");
+                return Err(Error::input(
+                    path.display().to_string(),
+                    0,
+                    0,
+                    found,
+                    format!("{expected}, one a row"),
+                ));
+            }
+            table.labels = Some(labels);
+        }
+        if table.labels.is_none() && !options.unlabelled {
+            let expected = "labels: in a file of their own (--labels), a column (--label) or an array y";
+            return Err(Error::input(name, 0, 0, "rows without labels", expected));
+        }
+        if table.rows() == 0 || table.features == 0 {
+            let found = format!("{} rows with {} features", table.rows(), table.features);
+            return Err(Error::input(name, 0, 0, found, "at least one of each"));
+        }
+        Ok(table)
+    }
+}
+
+/// The labels in a file: idx, NumPy, or text with a number a line.
+fn labels(path: &Path) -> Result<Vec<f32>> {
+    let name = path.display().to_string();
+    let bytes = super::source::Bytes::open(path)?.unpacked(&name)?;
+    let mut buffer = Vec::new();
+    let bytes = bytes.part(0, bytes.len(), &mut buffer)?;
+    match Form::of(bytes) {
+        Some(Form::Idx) => idx::labels(bytes, &name),
+        Some(Form::Npy) => numpy::labels(bytes, &name),
+        None => {
+            let line = |(number, line): (usize, &[u8])| match number_of(line.trim_ascii()) {
+                Some(x) if x.is_finite() => Ok(x),
+                _ => {
+                    let found = format!("'{}'", String::from_utf8_lossy(line.trim_ascii()));
+                    Err(Error::input(&name, number + 1, 0, found, "a finite number, one a line"))
+                }
+            };
+            let lines = bytes.split(|&byte| byte == b'\n').enumerate();
+            lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(line).collect()
+        }
+        Some(form) => {
+            let found = format!("{form:?} data");
+            Err(Error::input(name, 0, 0, found, "labels as idx, .npy, or text with a number a line"))
+        }
+    }
+}
+
+/// The number that these bytes are.
+fn number_of(text: &[u8]) -> Option<f32> {
+    fast_float2::parse::<f32, _>(text.strip_prefix(b"+").unwrap_or(text)).ok()
+}
+
+/// An error at a byte of a binary file.
+fn at_byte(name: &str, offset: usize, found: impl std::fmt::Display, expected: impl Into<String>) -> Error {
+    Error::input(name, 0, 0, format!("{found} at byte {offset}"), expected)
+}

@@ -1,0 +1,202 @@
+//! NumPy's `.npy` and `.npz`: a dense array of rows; or in an archive an array `X` (or `x`, `data`, `features`) with
+//! labels `y` (or `labels`, `target`), or a CSR matrix as `scipy.sparse.save_npz` writes it.
+
+use super::{Table, at_byte};
+use crate::error::{Error, Result};
+use half::f16;
+use std::io::{Cursor, Read};
+
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// An array in row-major order.
+struct Array {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+/// The array in these bytes; `name` is the file's, with the member's where it is in an archive.
+fn array(bytes: &[u8], name: &str) -> Result<Array> {
+    let version = bytes.get(6).copied().unwrap_or(0);
+    let (length, start): (usize, usize) = match (version, bytes.get(8..10), bytes.get(8..12)) {
+        (1, Some(length), _) => (usize::from(u16::from_le_bytes([length[0], length[1]])), 10),
+        (2 | 3, _, Some(&[a, b, c, d])) => (u32::from_le_bytes([a, b, c, d]) as usize, 12),
+        _ => return Err(at_byte(name, 6, format!("version {version}"), "NumPy's format 1, 2 or 3, whole")),
+    };
+    let header = start.checked_add(length).and_then(|end| bytes.get(start..end));
+    let header = header.and_then(|header| std::str::from_utf8(header).ok());
+    let Some(header) = header else {
+        return Err(at_byte(name, start, "no text", format!("a header of {length} bytes")));
+    };
+    let wrong = |what: &str| at_byte(name, start, format!("header {}", header.trim()), what);
+    let entry = |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
+    let kind = entry("descr").and_then(|rest| rest.strip_prefix('\'')?.split_once('\''));
+    let (kind, _) = kind.ok_or_else(|| wrong("a simple type"))?;
+    if entry("fortran_order").is_some_and(|rest| rest.starts_with("True")) {
+        return Err(wrong("rows one after the other (fortran_order False)"));
+    }
+    let shape = entry("shape").and_then(|rest| rest.strip_prefix('(')?.split_once(')'));
+    let shape: Option<Vec<usize>> = shape.and_then(|(sizes, _)| {
+        let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty());
+        sizes.map(|size| size.parse().ok()).collect()
+    });
+    let shape = shape.ok_or_else(|| wrong("a shape"))?;
+    let data = &bytes[start + length..];
+    let (width, read) = reader(kind).ok_or_else(|| wrong("numbers: ?, i, u or f of up to 8 bytes"))?;
+    let total = shape.iter().try_fold(width, |product, &size| product.checked_mul(size));
+    if total != Some(data.len()) {
+        let found = format!("{} bytes of data", data.len());
+        return Err(at_byte(name, start + length, found, format!("{width} a number of shape {shape:?}")));
+    }
+    let values: Vec<f64> = data.chunks_exact(width).map(read).collect();
+    if let Some(at) = values.iter().position(|x| !(*x as f32).is_finite()) {
+        let offset = start + length + at * width;
+        return Err(at_byte(name, offset, values[at], "a number that is finite in single precision"));
+    }
+    Ok(Array { shape, values })
+}
+
+/// Reads one number.
+type Number = fn(&[u8]) -> f64;
+
+/// The width of a number of a type, and how it is read.
+fn reader(kind: &str) -> Option<(usize, Number)> {
+    macro_rules! number {
+        ($type:ty, $from:ident) => {
+            Some((size_of::<$type>(), |x| <$type>::$from(x.try_into().unwrap_or_default()) as f64))
+        };
+    }
+    match kind {
+        "|b1" | "|u1" => Some((1, |x| f64::from(x[0]))),
+        "|i1" => Some((1, |x| f64::from(x[0].cast_signed()))),
+        "<f2" => Some((2, |x| f16::from_le_bytes(x.try_into().unwrap_or_default()).to_f64())),
+        ">f2" => Some((2, |x| f16::from_be_bytes(x.try_into().unwrap_or_default()).to_f64())),
+        "<f4" => number!(f32, from_le_bytes),
+        ">f4" => number!(f32, from_be_bytes),
+        "<f8" => number!(f64, from_le_bytes),
+        ">f8" => number!(f64, from_be_bytes),
+        "<i2" => number!(i16, from_le_bytes),
+        ">i2" => number!(i16, from_be_bytes),
+        "<i4" => number!(i32, from_le_bytes),
+        ">i4" => number!(i32, from_be_bytes),
+        "<i8" => number!(i64, from_le_bytes),
+        ">i8" => number!(i64, from_be_bytes),
+        "<u2" => number!(u16, from_le_bytes),
+        ">u2" => number!(u16, from_be_bytes),
+        "<u4" => number!(u32, from_le_bytes),
+        ">u4" => number!(u32, from_be_bytes),
+        "<u8" => number!(u64, from_le_bytes),
+        ">u8" => number!(u64, from_be_bytes),
+        _ => None,
+    }
+}
+
+/// Rows of a matrix.
+fn rows(array: &Array, name: &str) -> Result<Table> {
+    let &[rows, width] = &array.shape[..] else {
+        let found = format!("an array of shape {:?}", array.shape);
+        return Err(Error::input(name, 0, 0, found, "two dimensions: rows and features"));
+    };
+    Ok(Table::dense(array.values.iter().map(|&x| x as f32), rows, width))
+}
+
+/// Numbers in one dimension, or in a column.
+fn vector(array: Array, name: &str) -> Result<Vec<f64>> {
+    match array.shape[..] {
+        [_] | [_, 1] => Ok(array.values),
+        _ => {
+            let found = format!("an array of shape {:?}", array.shape);
+            Err(Error::input(name, 0, 0, found, "one dimension"))
+        }
+    }
+}
+
+pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
+    rows(&array(bytes, name)?, name)
+}
+
+pub(super) fn labels(bytes: &[u8], name: &str) -> Result<Vec<f32>> {
+    let labels = vector(array(bytes, name)?, name)?;
+    Ok(labels.into_iter().map(|x| x as f32).collect())
+}
+
+pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
+    let damaged = |e: &dyn std::fmt::Display| {
+        Error::input(name, 0, 0, format!("a damaged or truncated archive ({e})"), "a whole one")
+    };
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
+    let mut member = |names: &[&str]| -> Result<Option<(Vec<u8>, String)>> {
+        for wanted in names {
+            let Some(index) = archive.index_for_name(&format!("{wanted}.npy")) else { continue };
+            let mut data = Vec::new();
+            let mut file = archive.by_index(index).map_err(|e| damaged(&e))?;
+            file.read_to_end(&mut data).map_err(|e| damaged(&e))?;
+            return Ok(Some((data, format!("{name}/{wanted}.npy"))));
+        }
+        Ok(None)
+    };
+    let mut numbers = |names: &[&str]| -> Result<Option<(Array, String)>> {
+        member(names)?.map(|(data, name)| Ok((array(&data, &name)?, name))).transpose()
+    };
+    let mut table = match numbers(&["indptr"])? {
+        Some((starts, _)) => {
+            let mut other = |wanted: &str| {
+                let missing =
+                    || Error::input(name, 0, 0, format!("no array '{wanted}'"), "a whole CSR matrix");
+                let (array, name) = numbers(&[wanted])?.ok_or_else(missing)?;
+                vector(array, &name)
+            };
+            let (ids, values, shape) = (other("indices")?, other("data")?, other("shape")?);
+            compressed(&starts.values, &ids, &values, &shape, name)?
+        }
+        None => match numbers(&["X", "x", "data", "features"])? {
+            Some((array, name)) => rows(&array, &name)?,
+            None => {
+                let expected = "rows called X, x, data or features, or a CSR matrix of scipy";
+                return Err(Error::input(name, 0, 0, "other arrays", expected));
+            }
+        },
+    };
+    if let Some((array, name)) = numbers(&["y", "labels", "target"])? {
+        let labels = vector(array, &name)?;
+        if labels.len() != table.rows() {
+            let found = format!("{} labels", labels.len());
+            return Err(Error::input(name, 0, 0, found, format!("{}, one a row", table.rows())));
+        }
+        table.labels = Some(labels.into_iter().map(|x| x as f32).collect());
+    }
+    Ok(table)
+}
+
+/// A CSR matrix; ids of a row may come in any order, each once.
+fn compressed(starts: &[f64], ids: &[f64], values: &[f64], shape: &[f64], name: &str) -> Result<Table> {
+    let wrong = |found: String, expected: &str| Error::input(name, 0, 0, found, expected);
+    let &[rows, features] = shape else {
+        return Err(wrong(format!("shape {shape:?}"), "two dimensions"));
+    };
+    let rising = starts.windows(2).all(|pair| pair[0] <= pair[1]);
+    let ends = starts.first() == Some(&0.0) && starts.last() == Some(&(ids.len() as f64));
+    if starts.len() as f64 != rows + 1.0 || !rising || !ends || ids.len() != values.len() {
+        let found = format!("{} row starts for {} ids and {} values", starts.len(), ids.len(), values.len());
+        return Err(wrong(found, "rows + 1, rising from 0 to the number of ids and values (CSR)"));
+    }
+    let mut table = Table::new(features as usize);
+    let mut row = Vec::new();
+    for (number, pair) in starts.windows(2).enumerate() {
+        let range = pair[0] as usize..pair[1] as usize;
+        row.clear();
+        row.extend(ids[range.clone()].iter().copied().zip(values[range].iter().map(|&x| x as f32)));
+        row.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let twice = row.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        let outside = row.iter().find(|entry| !(entry.0 >= 0.0 && entry.0 < features));
+        if let Some(id) = twice.map(|pair| pair[0].0).or(outside.map(|entry| entry.0)) {
+            let expected = format!("each id once, below {features}");
+            return Err(wrong(format!("id {id} in row {}", number + 1), &expected));
+        }
+        for &(id, value) in row.iter().filter(|entry| entry.1 != 0.0) {
+            table.ids.push(id as u32);
+            table.values.push(value);
+        }
+        table.starts.push(table.ids.len() as u64);
+    }
+    Ok(table)
+}
