@@ -41,11 +41,15 @@ fn an_interrupt_keeps_what_was_learnt() {
         let data = classes(20_000, 40, 4);
         let flag = Arc::new(AtomicBool::new(false));
         let from_outside = flag.clone();
+        let trainer = Trainer::new(Logistic::l2(0.01)).workers(2).epochs(1e6).interrupt(flag);
+        let live = trainer.live();
         let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(200));
+            while live.epoch() < 1.5 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             from_outside.store(true, Ordering::Relaxed);
         });
-        let run = Trainer::new(Logistic::l2(0.01)).workers(2).epochs(1e6).interrupt(flag).run(&data).unwrap();
+        let run = trainer.run(&data).unwrap();
         thread.join().unwrap();
         assert_eq!(run.stop, Stop::Interrupt);
         assert!(run.last().objective < run.series[0].objective);
