@@ -110,7 +110,7 @@ impl<T: Real> Hogwild<T> {
         clock: Clock,
     ) -> Result<Self> {
         let core = Core {
-            params,
+            params: if workers > 1 { params.claiming() } else { params },
             clock,
             stepper: rule.stepper(workers)?,
             update,

@@ -1,5 +1,6 @@
 //! Which examples a chunk stands for, and when: laid down by the monitor before each epoch.
 
+use super::blocks;
 use super::plan::Plan;
 use crate::model::Grid;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::ops::Range;
 
-/// Blocks grow as the rate falls, up to this many times: what the others miss of a block is its rate × its length,
+/// Blocks grow as the rate falls, up to this many times, but not above [`blocks::longest`]: what the others miss of a block is its rate × its length,
 /// so that a slower rate allows a longer block, and longer blocks cost less to publish.
 const GROWTH: f64 = 8.0;
 
@@ -70,7 +71,7 @@ impl<'a> Course<'a> {
         }
         let rate = plan.step.schedule.factor(begin) / plan.step.schedule.factor(0.0).max(f64::MIN_POSITIVE);
         let growth = if plan.block > 1 && rate > 0.0 { (1.0 / rate).clamp(1.0, GROWTH) } else { 1.0 };
-        let longest = (self.examples / plan.workers).max(plan.chunk);
+        let longest = blocks::longest(plan.workers, self.examples).max(plan.chunk);
         let chunk = ((plan.chunk as f64 * growth) as usize).min(longest).next_multiple_of(plan.batch);
         let chunks = self.examples.div_ceil(chunk);
         let mut order: Vec<u64> = (0..chunks as u64).collect();

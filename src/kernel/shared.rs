@@ -2,6 +2,7 @@
 //!
 //! The loops under each kernel are its reference, and what other machines run.
 
+use super::Row;
 use crate::sync::{AtomicF32, Ordering};
 use std::ops::{Add, AddAssign, Mul};
 
@@ -176,6 +177,13 @@ pub(crate) fn prefetch_write<C>(cells: &[C], i: usize) {
         super::x86::prefetch_write(&raw const cells[i]);
     }
     let _ = (cells, i);
+}
+
+/// [`prefetch_write`] for each parameter of a sparse row: the cache lines come at once, where an exchange after a load
+/// that left the line with another core waits for each by itself.
+#[inline]
+pub(crate) fn prefetch_row<C>(cells: &[C], row: Row<'_>) {
+    row.ids().iter().for_each(|&id| prefetch_write(cells, id as usize));
 }
 
 #[cfg(all(test, not(loom)))]

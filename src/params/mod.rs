@@ -10,7 +10,7 @@ pub(crate) use block::Block;
 pub use levels::publication_weight;
 pub use mode::{Cas, Mode, Racy, Update};
 
-use crate::kernel::{Constants, Row, sparse};
+use crate::kernel::{Constants, Row, shared, sparse};
 use crate::real::{Cell, Real};
 use crate::sync::{Mutex, MutexGuard};
 use crate::weights::{Sink, Weights};
@@ -27,6 +27,8 @@ pub struct Params<T: Real = f32> {
     start: usize,
     len: usize,
     lock: Mutex<()>,
+    /// Whether rows are asked for in a state in which they can be written.
+    claim: bool,
 }
 
 impl<T: Real> Params<T> {
@@ -48,11 +50,19 @@ impl<T: Real> Params<T> {
         let cells: Box<[T::Atomic]> = (0..len + slack).map(|_| T::Atomic::new(T::ZERO)).collect();
         let address = cells.as_ptr() as usize;
         let start = (address.next_multiple_of(ALIGN) - address) / size_of::<T>();
-        let params = Self { cells, start, len, lock: Mutex::new(()) };
+        let params = Self { cells, start, len, lock: Mutex::new(()), claim: false };
         for (i, cell) in params.cells().iter().enumerate() {
             cell.set(value(i));
         }
         params
+    }
+
+    /// For several workers that write what they have read: a row's cache lines are taken from the other cores when it
+    /// is read, all at once, and not one by one when it is written. On text of 1,350,000 features two workers by
+    /// compare-exchange went from 0.6 to 0.9 times the speed of one racy one. One worker would only lose the
+    /// instructions.
+    pub(crate) fn claiming(self) -> Self {
+        Self { claim: true, ..self }
     }
 
     /// The cells in order.
@@ -119,6 +129,9 @@ impl<T: Real> Weights<T> for Params<T> {
 
     #[inline]
     fn dot(&self, row: Row<'_>) -> T {
+        if self.claim {
+            shared::prefetch_row(self.cells(), row);
+        }
         T::Atomic::dot(self.cells(), row)
     }
 

@@ -1,7 +1,7 @@
 //! What a block's examples see and change.
 
 use super::mode::Mode;
-use crate::kernel::{Constants, Row, sparse};
+use crate::kernel::{Constants, Row, shared, sparse};
 use crate::real::{Cell, Real};
 use crate::weights::{Sink, Weights};
 use std::marker::PhantomData;
@@ -42,7 +42,11 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
     fn dot(&self, row: Row<'_>) -> T {
         let (hot, rest) = row.split(self.hot.len());
         let private = T::dot(self.hot, hot);
-        if rest.is_empty() { private } else { private + T::Atomic::dot(self.cells, rest) }
+        if rest.is_empty() {
+            return private;
+        }
+        shared::prefetch_row(self.cells, rest);
+        private + T::Atomic::dot(self.cells, rest)
     }
 
     #[inline]
