@@ -34,18 +34,20 @@ pub use data::{
 };
 pub use engine::{
     Algorithm, Averaging, BlockSize, Checkpoint, Event, Every, Feed, Injection, Live, Lost, Online, Plan,
-    Point, Progress, Run, Slow, Stall, Stop, Stream, StreamRun, Streamed, Trainer, WorkerReport, stream,
+    Point, Progress, Run, Slow, Stall, Stop, Stream, StreamRun, Streamed, Trainer, WorkerReport, one_vs_rest,
+    stream,
 };
 pub use error::{Error, Place, Result};
 pub use hogwild::{Applied, Direction, Gradient, Hogwild, Ticket, Worker};
 pub use kernel::{Constants, Row, Rows, RowsError, name as kernel_name};
 pub use model::{
-    Activation, Curvature, Dual, Embedding, Factorization, FactorizationMachine, Factors, FieldLayout,
-    FieldMachine, Fields, Gap, Grid, Hinge, HingeLoss, Huber, HuberLoss, Layer, Linear, LinearModel,
-    LinearVisitor, Logistic, LogisticLoss, Loss, LossKind, Machine, MachineLayout, MatrixFactorization,
-    Metrics, Model, ModelFormat, ModelSpec, Moves, Network, NetworkObjective, NetworkOutput, Newton,
-    Objective, PairFactors, Pairs, Pass, Precision, Residuals, SavedModel, Scaled, Scheme, Shape, SkipGram,
-    Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, Sums, Tensor, TensorModel, scores,
+    Activation, ClassWeights, Confusion, Curvature, Dual, Embedding, Factorization, FactorizationMachine,
+    Factors, FieldLayout, FieldMachine, Fields, Gap, Grid, Hinge, HingeLoss, Huber, HuberLoss, Layer, Linear,
+    LinearModel, LinearVisitor, Logistic, LogisticLoss, Loss, LossKind, Machine, MachineLayout,
+    MatrixFactorization, Metrics, Model, ModelFormat, ModelSpec, Moves, Network, NetworkObjective,
+    NetworkOutput, Newton, Objective, PairFactors, Pairs, Pass, Precision, Residuals, SavedModel, Scaled,
+    Scheme, Shape, SkipGram, Squared, SquaredHinge, SquaredHingeLoss, SquaredLoss, Sums, Tensor, TensorModel,
+    Weighted, scores,
 };
 pub use params::{Cas, Mode, Params, Racy, Update, Writer, publication_weight};
 pub use real::{Cell, Real};

@@ -54,6 +54,9 @@ pub struct Record {
     /// Why it ended: `epochs`, `target`, `gap`, `stalled`, `time-limit`, `interrupt` or `diverged`; of a simulation also
     /// `limit`.
     pub stop: String,
+    /// Whether it is the run of a path that was chosen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub chosen: bool,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
 }
@@ -93,6 +96,15 @@ pub struct Plan {
     pub l1: f64,
     /// Whether there is a bias that is not regularised.
     pub intercept: bool,
+    /// What features were divided by, where they were: `std` or `max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<String>,
+    /// The weights of the classes, where they have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weight: Option<String>,
+    /// The fold that was held out, from 1, and the number of folds; of cross-validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<[usize; 2]>,
     /// Worker threads.
     pub workers: usize,
     /// The core of each worker; `None` where it is not pinned.
@@ -208,9 +220,66 @@ pub struct Outcome {
     /// The mean absolute error, where labels are numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mae: Option<f64>,
+    /// For each class, how many of its rows were predicted as each class; both in rising order of the label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<u64>>,
+    /// The quality by class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<Class>,
+    /// The same figures on the training rows; of a path or cross-validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<Figures>,
+    /// Parameters that are not 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonzero: Option<usize>,
     /// The weights of the largest magnitude, where features have names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strongest: Vec<Named>,
+}
+
+/// How well one class is predicted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Class {
+    /// Its label.
+    pub label: f32,
+    /// Rows of it.
+    pub rows: u64,
+    /// Rows predicted as it.
+    pub predicted: u64,
+    /// Of the rows predicted as it, the share that are; `None` where there are none.
+    pub precision: Option<f64>,
+    /// Of its rows, the share that are predicted as it; `None` where there are none.
+    pub recall: Option<f64>,
+    /// The harmonic mean of the two.
+    pub f1: Option<f64>,
+}
+
+/// Figures of quality, as in [`Outcome`].
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Figures {
+    /// The share of rows whose label is predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The area under the ROC curve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
+    /// The mean of −ln p(label).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_loss: Option<f64>,
+    /// The root of the mean squared error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rmse: Option<f64>,
+    /// The mean absolute error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mae: Option<f64>,
+}
+
+impl Outcome {
+    /// The figures on the held-out rows, or on the training rows where there are none.
+    pub fn figures(&self) -> Figures {
+        let &Self { accuracy, auc, log_loss, rmse, mae, .. } = self;
+        Figures { accuracy, auc, log_loss, rmse, mae }
+    }
 }
 
 /// A feature's weight.

@@ -23,7 +23,7 @@ fn what_is_trained_and_saved_is_predicted() {
     for name in ["m.safetensors", "m.model"] {
         let model = trained(&folder, &data, name);
         let saved = SavedModel::load(&model).unwrap();
-        assert!(saved.bias.is_some() && saved.weights.len() == 9);
+        assert!(saved.bias.len() == 1 && saved.weights.len() == 9);
 
         let predict = |options: &[&str]| {
             let out = asyncsgd().args(["predict", "--model"]).arg(&model).arg(&data).args(options).output();
@@ -51,7 +51,7 @@ fn what_is_trained_and_saved_is_predicted() {
                 values.push(value.parse::<f32>().unwrap());
             }
             let row = asyncsgd::Row::new(&ids, &values).unwrap();
-            assert!((saved.score(row).unwrap() - score).abs() < 1e-12);
+            assert!((saved.score(row).unwrap()[0] - score).abs() < 1e-12);
             assert!((1.0 / (1.0 + (-score).exp()) - p).abs() < 1e-12);
         }
         let y: Vec<f32> = labels.iter().map(|&label| label as f32).collect();

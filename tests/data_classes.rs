@@ -59,10 +59,10 @@ fn what_are_no_classes() {
     );
     let numbers = load("1 1:1\n2.5 1:2\n3 1:1\n0.5 1:1\n");
     let said = line(numbers.multiclass());
-    assert_eq!(said, "text: found label 2.5 in row 2, expected two classes, or whole numbers as classes");
+    assert_eq!(said, "text:2: found label 2.5, expected two classes, or whole numbers as classes");
     let test = load("1 1:1\n4 1:2\n5 1:1\n");
     let said = line(test.multiclass_as(&[1.0, 2.0, 3.0]));
-    assert_eq!(said, "text: found label 4 in row 2, expected one of the 3 classes of the training data");
+    assert_eq!(said, "text:2: found label 4, expected one of the 3 classes of the training data");
 }
 
 /// Every row is held out once, classes are spread evenly, and nothing depends on the layout.

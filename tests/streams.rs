@@ -77,8 +77,8 @@ fn producers_wait_for_the_workers() {
         fn derivative_f32(self, z: f32, y: f32) -> f32 {
             SquaredLoss.derivative_f32(z, y)
         }
-        fn curvature(self) -> f64 {
-            SquaredLoss.curvature()
+        fn curvature(self, y: f64) -> f64 {
+            SquaredLoss.curvature(y)
         }
         fn second_derivative(self, z: f64, y: f64) -> f64 {
             SquaredLoss.second_derivative(z, y)

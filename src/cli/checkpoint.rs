@@ -78,6 +78,11 @@ impl Checkpoints {
         Output::check(path, inputs).map(drop)
     }
 
+    /// Whether anything is saved or gone on with.
+    pub fn any(&self) -> bool {
+        self.keep.is_some() || self.resume.is_some()
+    }
+
     /// Puts them on a trainer.
     pub fn put_on<'a, M, T: Real>(&self, mut trainer: Trainer<'a, M, T>) -> Trainer<'a, M, T> {
         if let Some((path, every)) = &self.keep {

@@ -2,6 +2,7 @@
 
 use super::load::Source;
 use super::options::Training;
+use super::penalties::Penalties;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
@@ -12,6 +13,16 @@ use std::path::Path;
 
 /// How many of the strongest weights are told.
 const STRONGEST: usize = 10;
+
+/// What a run is one of.
+#[derive(Clone, Default)]
+pub struct Choice {
+    /// The strengths of the L2 penalty, where they are a path.
+    pub path: Option<Penalties>,
+    /// The number of folds of cross-validation, and which one is held out, from 1.
+    pub folds: Option<usize>,
+    pub fold: Option<[usize; 2]>,
+}
 
 /// What a training run was made of, for its record.
 pub struct Context<'a> {
@@ -26,6 +37,7 @@ pub struct Context<'a> {
     /// The subcommand, and options of it that are not among `options`.
     pub subcommand: &'a str,
     pub trouble: Vec<(&'static str, String)>,
+    pub choice: Choice,
 }
 
 impl Context<'_> {
@@ -42,7 +54,12 @@ impl Context<'_> {
             data: self.data.clone(),
             test: self.test.clone(),
             series: run.series.iter().map(point).collect(),
-            outcome: Outcome { objective: last.objective, gap: last.gap, ..outcome },
+            outcome: Outcome {
+                objective: last.objective,
+                gap: last.gap,
+                nonzero: Some(run.weights.iter().filter(|w| w.to_f64() != 0.0).count()),
+                ..outcome
+            },
             time: Time { load_seconds: self.load_seconds, train_seconds: last.train_seconds },
             throughput: Throughput {
                 examples_per_second: run.examples_per_second(),
@@ -53,6 +70,7 @@ impl Context<'_> {
             profile: self.profile.clone(),
             simulation: None,
             stop: run.stop.to_string(),
+            chosen: false,
             warnings: run.plan.warnings.clone(),
         }
     }
@@ -66,6 +84,9 @@ impl Context<'_> {
             l2: self.objective.1,
             l1: options.l1,
             intercept: self.source.intercept,
+            scale: self.source.scale.map(|scale| scale.to_string()),
+            class_weight: options.class_weights.as_ref().map(|weights| weights.to_string()),
+            fold: self.choice.fold,
             workers: plan.workers,
             pins: run.workers.iter().map(|worker| worker.core).collect(),
             algorithm: plan.algorithm.to_string(),
@@ -108,18 +129,26 @@ impl Context<'_> {
         option("test-fraction", source.test_fraction.map(|f| f.to_string()));
         option("model", (options.model != ModelSpec::Linear).then(|| options.model.to_string()));
         option("loss", Some(options.loss.to_string()));
-        option("l2", options.l2.map(|l2| l2.to_string()));
+        let path = self.choice.path.as_ref().map(|path| path.to_string());
+        option("l2", path.or(options.l2.map(|l2| l2.to_string())));
         option("l1", (options.l1 > 0.0).then(|| options.l1.to_string()));
-        option("algorithm", Some(plan.algorithm.to_string()));
+        option("scale", source.scale.map(|scale| scale.to_string()));
+        option("class-weight", options.class_weights.as_ref().map(|weights| weights.to_string()));
+        option("folds", self.choice.folds.map(|folds| folds.to_string()));
+        // What was chosen for one of several runs is not that of the others.
+        let several = self.choice.path.is_some() || self.choice.folds.is_some();
+        let either = |given: Option<String>, resolved: String| if several { given } else { Some(resolved) };
+        option("algorithm", either(Some(options.algorithm.to_string()), plan.algorithm.to_string()));
         option("average", (plan.averaging != Averaging::None).then(|| plan.averaging.to_string()));
         option("workers", Some(plan.workers.to_string()));
         option("pin", Some(options.pin.to_string()));
         option("update", Some(plan.update.to_string()));
-        option("block", Some(plan.block.to_string()));
+        option("block", either(Some(options.block.to_string()), plan.block.to_string()));
         option("precision", Some(plan.precision.to_owned()));
         option("step", Some(options.step.to_string()));
-        option("rate", Some(format!("{:?}", plan.step.rate)));
-        option("schedule", Some(plan.step.schedule.to_string()));
+        let schedule = options.schedule.as_ref().map(|schedule| schedule.to_string());
+        option("rate", either(options.rate.map(|rate| format!("{rate:?}")), format!("{:?}", plan.step.rate)));
+        option("schedule", either(schedule, plan.step.schedule.to_string()));
         option("optimizer", Some(plan.optimizer.to_string()).filter(|optimizer| optimizer != "sgd"));
         option("batch", Some(plan.batch.to_string()));
         option("seed", Some(plan.seed.to_string()));
@@ -210,8 +239,11 @@ pub fn delays(profile: &Profile, failed_attempts: u64) -> Delays {
     }
 }
 
-/// The weights of the largest magnitude, from the strongest, where features have names.
+/// The weights of the largest magnitude, from the strongest, where features have names and one weight each.
 pub fn strongest<T: Real>(train: &Dataset, weights: &[T]) -> Vec<Named> {
+    if weights.len() != train.features() {
+        return Vec::new();
+    }
     let mut ranks: Vec<usize> = (0..train.features()).collect();
     ranks.sort_by(|&a, &b| weights[b].to_f64().abs().total_cmp(&weights[a].to_f64().abs()));
     let counts = train.counts();

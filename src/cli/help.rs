@@ -81,6 +81,11 @@ Data are told apart by their content:
   idx               the MNIST files: bytes are scaled to 0..1
   MatrixMarket      coordinate or array, with --labels
 
+--l2 A..B is a path, three to a power of ten; A..B:N has N. Models are trained from
+strong to weak, each from the one before; the best on held-out rows is saved. With
+--folds it is chosen by cross-validation and then trained on all rows. Labels with
+more than two values are classes, each trained against the rest.
+
 Schedules for --schedule, the factor on the rate after t epochs:
   constant          1
   inverse-time:D    1/(1 + Dt)
@@ -103,6 +108,8 @@ Examples:
   asyncsgd train data.svm --l1 1e-4 --target-gap 1e-4
   asyncsgd train data.svm --epochs 100 --checkpoint run.ckpt --checkpoint-every 30s
   asyncsgd train --resume run.ckpt --save model.safetensors
+  asyncsgd train data.svm --l2 1e-6..1e-3 --folds 5 --save best.safetensors
+  asyncsgd train rare.svm --class-weight balanced --scale std
 
 A checkpoint takes its file's place when all of it is on disk: a kill or a crash
 leaves the last one. --resume goes on by the options in the file, with one worker to
@@ -116,8 +123,9 @@ the signals TERM and HUP.";
 pub const PREDICT: &str = "\
 Classifiers predict the labels that they were trained with, models of numbers a
 number. --probability and --scores of models with more than two classes print a
-number for each class, in the order of the labels. Where the data have labels that the model knows, metrics are told on
-standard error.
+number for each class, in the order of the labels. Where the data have labels that
+the model knows, metrics are told on standard error, and how well each class is
+predicted.
 
 Of a file of ratings their predictions are printed, with --top the best items of each
 of its users that it does not rate. For word vectors, a line of one word asks for its

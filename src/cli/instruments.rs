@@ -143,6 +143,11 @@ impl Instruments {
         Ok(this)
     }
 
+    /// Whether a trace is to be written.
+    pub fn traces(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// The step rules to compare.
     pub fn rules(&self) -> Vec<DelayRule> {
         self.rules.clone()

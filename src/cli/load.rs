@@ -2,7 +2,7 @@
 
 use super::options::{DataArgs, InputArgs, TableArgs};
 use super::value::Check;
-use asyncsgd::{Dataset, Error, Loader, LossKind, Missing, Result};
+use asyncsgd::{Dataset, Loader, LossKind, Missing, Result, Scale};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,6 +14,9 @@ pub struct Source {
     pub test_fraction: Option<f64>,
     pub zero_based: bool,
     pub intercept: bool,
+    pub scale: Option<Scale>,
+    /// Whether labels may have more than two values.
+    pub multiclass: bool,
     pub cache: Cache,
     pub table: Labels,
     pub test_labels: Option<PathBuf>,
@@ -55,7 +58,23 @@ impl Source {
         );
         let (InputArgs { data, zero_based, cache, table }, test) = (args.input, args.test);
         let (table, test_labels) = (Labels::check(check, table), args.test_labels);
-        Self { data, test, test_fraction, zero_based, intercept, cache, table, test_labels }
+        Self {
+            data,
+            test,
+            test_fraction,
+            zero_based,
+            intercept,
+            scale: None,
+            multiclass: false,
+            cache,
+            table,
+            test_labels,
+        }
+    }
+
+    /// Whether rows are held out.
+    pub fn holds_out(&self) -> bool {
+        self.data.is_none() || self.test.is_some() || self.test_fraction.is_some()
     }
 
     /// The files that are read.
@@ -72,16 +91,15 @@ impl Source {
     /// Training and test rows, with labels as `loss` needs them.
     ///
     /// # Errors
-    /// As [`Loader::load`]; where there are not two classes and `loss` needs them.
+    /// As [`Loader::load`]; where labels are no classes and `loss` needs them.
     pub fn load(&self, loss: LossKind, seed: u64) -> Result<(Dataset, Option<Dataset>)> {
         let (train, test) = self.read(seed, 0)?;
         if !loss.is_classification() {
             return Ok((train, test));
         }
-        let train = train.binary()?;
-        let classes = train.classes().and_then(|classes| classes.try_into().ok());
-        let classes: [f32; 2] = classes.ok_or_else(|| Error::usage("no classes"))?;
-        let test = test.map(|test| test.binary_as(classes)).transpose()?;
+        let train = if self.multiclass { train.classified() } else { train.binary() }?;
+        let classes = train.classes().unwrap_or_default();
+        let test = test.map(|test| test.classified_as(classes)).transpose()?;
         Ok((train, test))
     }
 
@@ -120,6 +138,14 @@ impl Source {
                 (train, Some(test))
             }
             (None, None) => (train, test),
+        };
+        let (train, test) = match self.scale {
+            Some(scale) => {
+                let train = train.scaled(scale);
+                let test = test.map(|test| test.scaled_as(&train)).transpose()?;
+                (train, test)
+            }
+            None => (train, test),
         };
         Ok(match self.intercept {
             true => (train.with_intercept(), test.map(Dataset::with_intercept)),

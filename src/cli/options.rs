@@ -1,10 +1,12 @@
 //! Options that several commands share.
 
 use super::load::Cache;
+use super::penalties::Penalties;
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use asyncsgd::{
-    Algorithm, Averaging, BlockSize, LossKind, Missing, ModelSpec, Pin, Precision, Topology, Trainer, Update,
+    Algorithm, Averaging, BlockSize, ClassWeights, LossKind, Missing, ModelSpec, Pin, Precision, Topology,
+    Trainer, Update,
 };
 use clap::Args;
 use std::fmt;
@@ -80,9 +82,9 @@ pub struct ObjectiveArgs {
     /// The loss; logistic, hinge and squared-hinge classify two labels, squared and huber fit numbers
     #[arg(long, value_name = "LOSS", default_value = "logistic", value_parser = value::one_of(&LossKind::ALL))]
     pub loss: Given<LossKind>,
-    /// Strength of the L2 penalty [default: 1/rows]
-    #[arg(long, value_name = "L2", value_parser = value::at_least_zero())]
-    pub l2: Option<Given<f64>>,
+    /// Strength of the L2 penalty; asyncsgd train also takes a path of them: A..B, A..B:N or A,B,… [default: 1/rows]
+    #[arg(long, value_name = "L2", value_parser = value::parsed(Penalties::parse))]
+    pub l2: Option<Given<Penalties>>,
     /// Strength of the L1 penalty, which makes weights exactly 0
     #[arg(long, value_name = "L1", default_value = "0", value_parser = value::at_least_zero())]
     pub l1: Given<f64>,
@@ -220,6 +222,7 @@ pub struct Training {
     pub loss: LossKind,
     pub l2: Option<f64>,
     pub l1: f64,
+    pub class_weights: Option<ClassWeights>,
     pub workers: usize,
     pub pin: Pin,
     pub update: Update,
@@ -253,6 +256,7 @@ impl Training {
     pub fn check(
         check: &mut Check,
         (objective, workers, step, stop): (ObjectiveArgs, WorkerArgs, StepArgs, StopArgs),
+        class_weights: Option<ClassWeights>,
     ) -> asyncsgd::Result<Self> {
         let (target_gap, algorithm) = (check.option(stop.target_gap), check.take(step.algorithm));
         let most = if target_gap.is_some() && algorithm.is_exact() { MOST_EPOCHS } else { EPOCHS };
@@ -260,8 +264,9 @@ impl Training {
         let training = Self {
             model: ModelSpec::Linear,
             loss: check.take(objective.loss),
-            l2: check.option(objective.l2),
+            l2: check.option(objective.l2).and_then(|path| path.first()),
             l1: check.take(objective.l1),
+            class_weights,
             workers: check.option(workers.workers).unwrap_or_else(|| Topology::detect().cores()),
             pin: check.take(workers.pin),
             update: check.take(workers.update),
@@ -280,6 +285,10 @@ impl Training {
             average: check.take(step.average),
             algorithm,
         };
+        check.require(
+            training.class_weights.is_none() || training.loss.is_classification(),
+            format!("--class-weight: found {} loss, which has no classes", training.loss),
+        );
         training.check_workers(check)?;
         let simple = training.optimizer == Optimizer::Sgd;
         check.require(

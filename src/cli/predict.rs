@@ -5,8 +5,9 @@ use super::models;
 use super::options::TableArgs;
 use super::output::Output;
 use super::value::Check;
+use asyncsgd::report::{self, Style};
 use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, TensorModel};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Predict labels with a saved model, one line a row in the order of the data
@@ -22,7 +23,8 @@ pub struct Args {
     /// Where predictions go [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The probability of the second class instead of a label (logistic), or of each class (softmax outputs)
+    /// The probability of the second class, or of each of more than two, instead of a label; logistic models and
+    /// softmax outputs
     #[arg(long)]
     pub probability: bool,
     /// The score w·x + bias, or all outputs, instead of a label
@@ -62,7 +64,7 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Output::stdout(),
     };
     let model = SavedModel::load(&args.model)?;
-    if args.probability && model.probability(0.0).is_none() {
+    if args.probability && model.probabilities(&[0.0]).is_none() {
         return Err(Error::usage(format!(
             "--probability: found a {} model, expected a logistic one",
             model.loss
@@ -70,16 +72,18 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     let data = load(args, &model)?;
     let scores = model.scores(&data)?;
-    let line = |out: &mut dyn Write, score: f64| match (args.probability, args.scores) {
-        (true, _) => writeln!(out, "{}", model.probability(score).unwrap_or(f64::NAN)),
-        (_, true) => writeln!(out, "{score}"),
-        _ => writeln!(out, "{}", model.predict(score)),
+    let words = |numbers: &[f64]| numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+    let line = |out: &mut dyn Write, scores: &[f64]| match (args.probability, args.scores) {
+        (true, _) => writeln!(out, "{}", words(&model.probabilities(scores).unwrap_or_default())),
+        (_, true) => writeln!(out, "{}", words(scores)),
+        _ => writeln!(out, "{}", model.predict(scores)),
     };
-    output.write(|out| scores.iter().try_for_each(|&score| line(out, score)))?;
+    output.write(|out| scores.chunks(model.outputs()).try_for_each(|scores| line(out, scores)))?;
     if !args.quiet
         && let Some(metrics) = metrics(&model, &scores, data)
     {
         tell(&metrics);
+        tell_classes(&metrics, &model);
     }
     Ok(0)
 }
@@ -90,7 +94,7 @@ fn load(args: &Args, model: &SavedModel) -> Result<Dataset> {
         return Dataset::flights(0).map(|(_, test)| test);
     };
     // One row without features gives the numbering that the file is read with: the model's own.
-    let features = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], model.weights.len())?;
+    let features = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], model.features())?;
     args.loader(path, &features, !model.one_based)?.load()
 }
 
@@ -113,9 +117,9 @@ fn metrics(model: &SavedModel, scores: &[f64], data: Dataset) -> Option<Metrics>
     if data.labels().iter().any(|label| label.is_nan()) {
         return None;
     }
-    let data = match model.classes {
-        Some(classes) => data.binary_as(classes).ok()?,
-        None => data,
+    let data = match &model.classes[..] {
+        [] => data,
+        classes => data.classified_as(classes).ok()?,
     };
     Some(Metrics::new(model.loss, scores, data.labels()))
 }
@@ -132,4 +136,13 @@ pub fn tell(metrics: &Metrics) {
     let figures: Vec<String> = figures.into_iter().flatten().collect();
     let rows = asyncsgd::report::count(metrics.rows as u64);
     super::say(format_args!("{} ({rows} rows)", figures.join(" · ")));
+}
+
+/// Writes a line for each class to standard error.
+fn tell_classes(metrics: &Metrics, model: &SavedModel) {
+    let Some(confusion) = &metrics.confusion else { return };
+    let rows: Vec<Vec<u64>> = confusion.rows().map(<[u64]>::to_vec).collect();
+    let classes = models::classes(metrics, &model.classes);
+    // What standard error does not take is lost.
+    let _ = report::write_classes(&mut io::stderr(), &classes, &rows, Style::default());
 }

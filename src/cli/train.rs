@@ -1,24 +1,24 @@
 //! `asyncsgd train`.
 
 use super::checkpoint::{self, CheckpointArgs, Checkpoints};
-use super::gather::Context;
+use super::fit::{FitArgs, Fitter};
+use super::gather::{Choice, Context};
 use super::instruments::{Instruments, TroubleArgs, WatchArgs};
 use super::interrupt::{self, Interrupt};
-use super::live::Live;
 use super::load::Source;
 use super::models::{self, Kind};
 use super::options::{
     DataArgs, DelayRule, ModelArgs, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs,
 };
 use super::output::Output;
+use super::penalties::Penalties;
 use super::progress::Bar;
 use super::value::Check;
 use super::{print, profile};
 use asyncsgd::record::Record;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{LogisticLoss, LossKind, ModelSpec, Precision, Real, Result, Run, Stop};
+use asyncsgd::{LogisticLoss, LossKind, ModelSpec, Precision, Real, Result, Run, Stop, Weighted};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Train a model and report its objective, its speed and its delays
@@ -31,6 +31,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     objective: ObjectiveArgs,
+    #[command(flatten)]
+    fit: FitArgs,
     #[command(flatten)]
     workers: WorkerArgs,
     #[command(flatten)]
@@ -64,10 +66,13 @@ struct WriteArgs {
 #[derive(Clone)]
 pub struct Plan {
     source: Source,
-    training: Training,
-    save: Option<PathBuf>,
-    json: Option<Output>,
-    quiet: bool,
+    pub(super) training: Training,
+    /// The strengths of the L2 penalty, where they are a path.
+    pub(super) path: Option<Penalties>,
+    pub(super) folds: Option<usize>,
+    pub(super) save: Option<PathBuf>,
+    pub(super) json: Option<Output>,
+    pub(super) quiet: bool,
     instruments: Instruments,
     checkpoints: Checkpoints,
     /// Whether nothing is said of when to stop.
@@ -79,20 +84,20 @@ pub struct Plan {
 }
 
 /// The data, and how long loading them took.
-struct Loaded<D> {
-    train: D,
-    test: Option<D>,
-    seconds: f64,
+pub struct Loaded<D> {
+    pub train: D,
+    pub test: Option<D>,
+    pub seconds: f64,
     /// What Ctrl-C sets from now on, in the first run or a later one.
-    interrupt: Interrupt,
+    pub interrupt: Interrupt,
 }
 
 /// What came of a run.
-struct Trained<T: Real> {
-    run: Run<T>,
-    record: Record,
+pub struct Trained<T: Real> {
+    pub run: Run<T>,
+    pub record: Record,
     /// Whether `q` was pressed.
-    quit: bool,
+    pub quit: bool,
 }
 
 impl Plan {
@@ -102,14 +107,25 @@ impl Plan {
     /// A line for each option that is wrong, or what the file system says.
     pub fn new(args: Args, trouble: Option<TroubleArgs>) -> Result<Self> {
         let mut check = Check::default();
-        let source = Source::check(&mut check, args.data, args.objective.intercept);
+        let mut source = Source::check(&mut check, args.data, args.objective.intercept);
+        (source.scale, source.multiclass) = (check.option(args.fit.scale), true);
         let open = args.stop.epochs.is_none() && args.stop.time_limit.is_none();
-        let mut training = Training::check(&mut check, (args.objective, args.workers, args.step, args.stop))?;
+        let (weights, folds) = (check.option(args.fit.class_weight), check.option(args.fit.folds));
+        let path = args.objective.l2.as_ref().and_then(|given| given.good());
+        let path = path.filter(|path| path.path().is_some()).cloned();
+        let options = (args.objective, args.workers, args.step, args.stop);
+        let mut training = Training::check(&mut check, options, weights)?;
+        check.require(folds != Some(1), "--folds: found 1, expected 2 or more");
         training.model = check.take(args.model.model);
         if matches!(training.model, ModelSpec::Factorization { .. }) && training.loss == LossKind::default() {
             training.loss = LossKind::Squared;
         }
         training.check_model(&mut check, source.intercept);
+        let linear = training.model == ModelSpec::Linear;
+        check.require(
+            linear || training.class_weights.is_none() && source.scale.is_none(),
+            format!("--class-weight and --scale: expected neither for {}", training.model),
+        );
         let WriteArgs { save, json, quiet } = args.write;
         if let Some(save) = &save {
             check.result(models::check_save(&training, save))?;
@@ -138,6 +154,21 @@ impl Plan {
         for rule in &rules {
             check.result(Training { step: *rule, ..training.clone() }.check_rule())?;
         }
+        let search = path.is_some() || folds.is_some();
+        let known = matches!(training.model, ModelSpec::Linear | ModelSpec::Softmax | ModelSpec::Mlp(..));
+        check.require(
+            !search || known,
+            format!("a path of --l2, and --folds: expected neither for {}", training.model),
+        );
+        check.require(
+            !search || !(live || args.watch.any() || checkpoints.any()),
+            "a path of --l2, and --folds: found --report, --profile, --trace, --checkpoint or asyncsgd profile, expected none of \
+             them",
+        );
+        check.require(
+            path.is_none() || save.is_none() || folds.is_some() || source.holds_out(),
+            "--save: a path has no best without rows held out, expected --test, --test-fraction or --folds",
+        );
         check.finish()?;
         // The file system is asked when the options make sense.
         let inputs = source.inputs();
@@ -149,7 +180,20 @@ impl Plan {
         let json = json.as_deref().map(|json| Output::check(json, &inputs)).transpose()?;
         let quiet = quiet || json.as_ref().is_some_and(Output::is_stdout);
         instruments.outputs(args.watch, &inputs)?;
-        Ok(Self { source, training, save, json, quiet, instruments, checkpoints, open, live, rules })
+        Ok(Self {
+            source,
+            training,
+            path,
+            folds,
+            save,
+            json,
+            quiet,
+            instruments,
+            checkpoints,
+            open,
+            live,
+            rules,
+        })
     }
 
     /// Loads, and trains one kind of model with one type of parameters.
@@ -162,16 +206,26 @@ impl Plan {
             Loaded { train, test, seconds: start.elapsed().as_secs_f64(), interrupt: interrupt::flag() };
         let mut plan = self.clone();
         plan.instruments.settle(&mut plan.training, plan.open, kind.examples(&loaded.train));
-        if plan.rules.is_empty() {
-            return plan.single::<T, K>(kind, &loaded, bar);
+        if !plan.rules.is_empty() {
+            bar.clear();
+            return plan.compare::<T, K>(kind, &loaded);
         }
-        bar.clear();
-        plan.compare::<T, K>(kind, &loaded)
+        if plan.path.is_some() || plan.folds.is_some() {
+            return plan.search::<T, K>(kind, &loaded, bar);
+        }
+        plan.single::<T, K>(kind, &loaded, bar, Vec::new())
     }
 
-    /// Trains once, writes what there is to write, and reports.
-    fn single<T: Real, K: Kind>(&self, kind: &K, loaded: &Loaded<K::Data>, bar: Bar) -> Result<u8> {
-        let Trained { run, record, quit } = self.once::<T, K>(kind, loaded, bar)?;
+    /// Trains once, writes what there is to write, and reports. The record comes after those of the runs `before`, if
+    /// there were any.
+    pub(super) fn single<T: Real, K: Kind>(
+        &self,
+        kind: &K,
+        loaded: &Loaded<K::Data>,
+        bar: Bar,
+        before: Vec<Record>,
+    ) -> Result<u8> {
+        let Trained { run, record, quit } = self.once::<T, K>(kind, loaded, &bar, None, Choice::default())?;
         for warning in &record.warnings {
             super::say(format_args!("warning: {warning}"));
         }
@@ -181,8 +235,12 @@ impl Plan {
             Some(path) if !diverged => kind.save(path, &self.training, &loaded.train, &run, &record),
             _ => Ok(()),
         };
-        let json =
-            self.json.as_ref().map_or(Ok(()), |json| json.write(|out| report::write_json(out, &record)));
+        let json = self.json.as_ref().map_or(Ok(()), |json| {
+            json.write(|out| match &before[..] {
+                [] => report::write_json(out, &record),
+                before => report::write_json(out, &before.iter().chain([&record]).collect::<Vec<_>>()),
+            })
+        });
         let shown = self.instruments.write(&run, &record);
         if !self.quiet {
             print(|out, colour| {
@@ -206,30 +264,30 @@ impl Plan {
         Ok(if run.stop == Stop::Interrupt && !quit { interrupt::EXIT } else { 0 })
     }
 
-    /// Trains once.
-    fn once<T: Real, K: Kind>(&self, kind: &K, loaded: &Loaded<K::Data>, bar: Bar) -> Result<Trained<T>> {
+    /// Trains once, from `start` if there is one.
+    pub(super) fn once<T: Real, K: Kind>(
+        &self,
+        kind: &K,
+        loaded: &Loaded<K::Data>,
+        bar: &Bar,
+        start: Option<&[T]>,
+        choice: Choice,
+    ) -> Result<Trained<T>> {
         let (options, train) = (&self.training, &loaded.train);
-        let (trainer, tracing) =
-            self.instruments.put_on(options.trainer(kind.model::<T>(options)).precision::<T>())?;
-        let trainer = self.checkpoints.put_on(trainer);
-        let examples = kind.examples(train);
-        let flag = Arc::clone(&loaded.interrupt);
-        let mut quit = false;
-        let run = if self.live {
-            bar.clear();
-            let mut view = Live::new(examples, self.quiet, Arc::clone(&flag));
-            let run = trainer.interrupt(flag).observe(|event| view.event(event)).run(train);
-            quit = view.quit();
-            run
-        } else {
-            let run = trainer.interrupt(flag).observe(bar.watch(examples)).run(train);
-            bar.clear();
-            run
+        let mut fitter = Fitter {
+            options,
+            instruments: &self.instruments,
+            checkpoints: &self.checkpoints,
+            interrupt: &loaded.interrupt,
+            bar,
+            examples: kind.examples(train),
+            live: self.live,
+            quiet: self.quiet,
+            quit: false,
         };
-        // The trace is ended also where the run failed.
-        let traced = tracing.finish();
-        let run = run?;
-        traced?;
+        let run = kind.fit(&mut fitter, train, start)?;
+        let quit = fitter.quit;
+        bar.clear();
         let test = loaded.test.as_ref();
         let outcome = kind.outcome(options, train, test, &run)?;
         let profile = self.instruments.profiling(&run);
@@ -245,6 +303,7 @@ impl Plan {
             profile,
             subcommand: if self.live { "profile" } else { "train" },
             trouble: self.instruments.words(),
+            choice,
         };
         let mut record = context.record(&run, outcome);
         record.warnings.extend(self.instruments.missed(&run));
@@ -258,7 +317,8 @@ impl Plan {
         for &step in &self.rules {
             let training = Training { step, ..self.training.clone() };
             let plan = Plan { training, ..self.clone() };
-            let Trained { run, record, quit } = plan.once::<T, K>(kind, loaded, Bar::new(self.quiet))?;
+            let Trained { run, record, quit } =
+                plan.once::<T, K>(kind, loaded, &Bar::new(self.quiet), None, Choice::default())?;
             for warning in &record.warnings {
                 super::say(format_args!("warning: {step}: {warning}"));
             }
@@ -295,9 +355,11 @@ impl Plan {
     pub fn run(&self) -> Result<u8> {
         let options = &self.training;
         match (&options.model, options.loss) {
-            (ModelSpec::Linear, LossKind::Logistic) => self.with(&models::Linear(LogisticLoss)),
+            (ModelSpec::Linear, LossKind::Logistic) if options.class_weights.is_none() => {
+                self.with(&models::Linear(|_| LogisticLoss))
+            }
             // The others share an instance of the engine.
-            (ModelSpec::Linear, other) => self.with(&models::Linear(other)),
+            (ModelSpec::Linear, other) => self.with(&models::Linear(|weights| Weighted::new(other, weights))),
             (model @ (ModelSpec::Softmax | ModelSpec::Mlp(..)), loss) => {
                 self.with(&models::Network::new(model.clone(), loss))
             }

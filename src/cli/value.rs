@@ -13,6 +13,13 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Given<T>(Result<T, String>);
 
+impl<T> Given<T> {
+    /// The value, if it is good.
+    pub fn good(&self) -> Option<&T> {
+        self.0.as_ref().ok()
+    }
+}
+
 /// Parses values without failing.
 #[derive(Debug, Clone)]
 pub struct Lenient<T> {

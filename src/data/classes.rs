@@ -56,6 +56,25 @@ impl Dataset {
         self.mapped(classes, |class| class as f32)
     }
 
+    /// [`Dataset::binary`] where there are two different labels, else [`Dataset::multiclass`].
+    ///
+    /// # Errors
+    /// As [`Dataset::multiclass`].
+    pub fn classified(self) -> Result<Self> {
+        if self.distinct_labels(2).len() == 2 { self.binary() } else { self.multiclass() }
+    }
+
+    /// The labels mapped as by [`Dataset::classified`]: for a test set, by the classes of its training set.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a row has another label.
+    pub fn classified_as(self, classes: &[f32]) -> Result<Self> {
+        match *classes {
+            [minus, plus] => self.binary_as([minus, plus]),
+            _ => self.multiclass_as(classes),
+        }
+    }
+
     /// One class against the rest: label +1 where the label is `class`, a number below that of
     /// [`Dataset::classes`], else −1. Shares the rows; O(rows).
     #[must_use]

@@ -8,9 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What the values of each feature are divided by. Zeros stay zeros, so that rows stay sparse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Scale {
     /// The standard deviation of the feature over all rows, zeros among them.
+    #[default]
     Std,
     /// The largest absolute value of the feature.
     Max,

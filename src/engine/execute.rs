@@ -58,7 +58,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     };
     let course = Course::new(objective.examples(), &plan, objective.grid(), rate);
     let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
-    let params = Params::from_slice(&objective.initial(plan.seed));
+    let params = Params::from_slice(&options.initial(objective));
     let (rule, epoch) = (plan.step.clone(), iterations as f64);
     let hogwild = match plan.workers {
         1 => Hogwild::for_one(params, rule, plan.update, epoch)?,

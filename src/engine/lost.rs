@@ -45,6 +45,8 @@ pub(super) fn count<T: Real, O: Objective<T>>(
         target_gap: None,
         keeping: None,
         resume: None,
+        // What the parameters count begins at 0.
+        start: None,
         ..options.clone()
     };
     let instruments = Instruments { profile: false, trace: None, ..instruments.clone() };

@@ -14,9 +14,11 @@ mod keeper;
 mod live;
 mod lost;
 mod monitor;
+mod multiclass;
 mod optimum;
 mod plan;
 mod run;
+mod start;
 mod stream;
 mod worker;
 
@@ -26,6 +28,7 @@ pub use checkpoint::{Checkpoint, Every};
 pub use event::{Event, Progress};
 pub use inject::{Injection, Slow, Stall};
 pub use live::Live;
+pub use multiclass::one_vs_rest;
 pub use plan::{BlockSize, Plan};
 pub use run::{Lost, Point, Run, Stop, WorkerReport};
 pub use stream::{Feed, Online, Stream, StreamRun, Streamed, stream};
@@ -81,6 +84,7 @@ impl<'a, M> Trainer<'a, M, f32> {
             seed: 0,
             averaging: Averaging::None,
             optimizer: Optimizer::Sgd,
+            start: None,
             algorithm: Algorithm::Auto,
             algorithm_origin: String::new(),
             keeping: None,

@@ -18,7 +18,7 @@ use std::time::Instant;
 /// soonest: whole differences from the same parameters do the same work again, beyond 2 they diverge.
 const OVERSHOOT: f64 = 1.3;
 
-/// Epochs of SGD before Newton's method.
+/// Epochs of SGD before Newton's method, without a warm start.
 const FIRST_EPOCHS: f64 = 1.0;
 
 /// Runs the algorithm of the options.
@@ -104,7 +104,14 @@ impl<T: Real> Solve<'_, T> {
         require(options.schedule.as_ref().is_none_or(constant), "found a schedule, expected constant".into());
         let update = options.update;
         require(update != Update::Racy, format!("update: found {update}, expected cas or locked"));
-        let dual = Dual::<L, T>::new(linear);
+        let mut dual = Dual::<L, T>::new(linear);
+        // What cannot be is left for the plan to refuse.
+        let features = linear.rows().features();
+        let sound = |start: &Vec<f64>| start.len() == features && start.iter().all(|w| w.is_finite());
+        let refused = options.start.clone().filter(|start| !sound(start));
+        if let (Some(dual), Some(start), None) = (&mut dual, &options.start, &refused) {
+            dual.starting_from(start);
+        }
         require(dual.is_some(), "expected an L2 penalty, no L1 penalty and no intercept".into());
         let (Some(dual), true) = (dual, wrong.is_empty()) else { return Err(Error::Usage(wrong)) };
         let options = Options {
@@ -113,6 +120,8 @@ impl<T: Real> Solve<'_, T> {
             // Weights would separate the parameters from their dual values.
             weight: Some((Weight::Constant, Concurrency::Workers)),
             block: Self::dual_block(&options, linear, &dual),
+            // The dual values and the parameters that belong to them are the objective's.
+            start: refused,
             ..options
         };
         // Nothing is lost without racy mode, so nothing is counted.
@@ -169,7 +178,9 @@ impl<T: Real> Solve<'_, T> {
         if options.keeping.is_some() || options.resume.is_some() {
             return Err(Error::usage("checkpoint: found algorithm newton, expected sgd or sdca"));
         }
-        let first = Options { epochs: Some(most.min(FIRST_EPOCHS)), target_gap: None, ..options };
+        // Where training starts from parameters that are better than none, a first epoch would lead away from them.
+        let first = if options.start.is_some() { 0.0 } else { FIRST_EPOCHS };
+        let first = Options { epochs: Some(most.min(first)), target_gap: None, ..options };
         let mut run = descend(&first, self.instruments, linear, self.live, self.observer)?;
         (run.plan.epochs, run.plan.target_gap) = (most, gap);
         if run.stop != Stop::Epochs {

@@ -9,6 +9,7 @@ use crate::model::{Curvature, Objective};
 use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
+use crate::sync::Arc;
 use crate::topology::{Pin, Topology};
 use std::fmt;
 use std::str::FromStr;
@@ -66,6 +67,8 @@ pub(super) struct Options {
     pub seed: u64,
     pub averaging: Averaging,
     pub optimizer: Optimizer,
+    /// The parameters to start from, instead of the objective's.
+    pub start: Option<Arc<Vec<f64>>>,
     pub algorithm: Algorithm,
     /// Why it is that one, where it was chosen.
     pub algorithm_origin: String,
@@ -144,6 +147,11 @@ impl Options {
             epochs >= 0.0 && epochs.is_finite(),
             format!("epochs: found {epochs}, expected a number ≥ 0"),
         );
+        if let Some(start) = &self.start {
+            let line = format!("start: found {} parameters, expected {parameters}", start.len());
+            require(start.len() == parameters, line);
+            require(start.iter().all(|w| w.is_finite()), "start: expected finite parameters".into());
+        }
         if let Some(rate) = self.rate {
             require(rate > 0.0 && rate.is_finite(), format!("rate: found {rate}, expected a number above 0"));
         }

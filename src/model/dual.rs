@@ -17,7 +17,7 @@ use std::ops::Range;
 
 /// A linear model with an L2 penalty alone, to be trained by dual coordinate ascent.
 ///
-/// To be trained from zero parameters, with a rate of 1 in [`Update::Cas`](crate::Update::Cas) or under the lock: an
+/// To be trained from its own [`initial`](Objective::initial) parameters, with a rate of 1 in [`Update::Cas`](crate::Update::Cas) or under the lock: an
 /// update that is lost or weakened breaks the relation of parameters and dual values.
 pub struct Dual<'l, 'd, L, T: Real> {
     linear: &'l Linear<'d, L>,
@@ -29,6 +29,8 @@ pub struct Dual<'l, 'd, L, T: Real> {
     dual: Vec<T::Atomic>,
     /// Parameters and dual values at the last certificate.
     before: (Vec<T::Atomic>, Vec<T::Atomic>),
+    /// The parameters that belong to the dual values at the start.
+    initial: Vec<T>,
 }
 
 /// How far back towards the previous epoch the averaged point lies. The iterates come from both sides: at the
@@ -41,6 +43,9 @@ const EXACT: f64 = 1e-5;
 
 /// The rows that tell whether a certificate is worth its pass: this many, or this share.
 const SAMPLE: (usize, usize) = (1000, 20);
+
+/// Steps of the search for the share of dual values to start from, each to two thirds.
+const SHARE_STEPS: usize = 12;
 
 /// Power iterations.
 const POWERS: usize = 10;
@@ -55,36 +60,73 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         let zeros = |len: usize| (0..len).map(|_| T::Atomic::new(T::ZERO)).collect::<Vec<_>>();
         let strength = linear.l2 * n as f64;
         let square = |v: &f32| f64::from(*v).powi(2);
-        let norm = |r: usize| T::from_f64(rows.row(r).values().iter().map(square).sum::<f64>() / strength);
+        // From 0: the sum of nothing is −0 otherwise, and a step of an empty row divides by it.
+        let norm = |r: usize| {
+            let squares = rows.row(r).values().iter().map(square).fold(0.0, |sum, square| sum + square);
+            T::from_f64(squares / strength)
+        };
         Some(Self {
             linear,
             norms: (0..n).into_par_iter().map(norm).collect(),
             scale: T::from_f64(1.0 / strength),
             dual: zeros(n),
             before: (zeros(rows.features()), zeros(n)),
+            initial: vec![T::ZERO; rows.features()],
         })
+    }
+
+    /// Lets training start near `weights`. Parameters are tied to dual values, so they cannot be chosen freely: the
+    /// values u = ℓ′(x·w) are those of an optimum w, and the start is the share c of them, 0 ≤ c ≤ 1, whose dual
+    /// objective is largest. For the optimum of a stronger penalty, λ₀, that is c ≥ λ/λ₀, where the parameters are w
+    /// itself. One pass, and some over the dual values.
+    ///
+    /// # Panics
+    /// If there is not one weight for each parameter.
+    pub fn starting_from<U: Real>(&mut self, weights: &[U]) {
+        let Linear { rows, labels, loss, l2, .. } = self.linear;
+        assert_eq!(weights.len(), rows.features(), "a weight for each parameter");
+        let (n, y) = (rows.len() as f64, |r: usize| f64::from(labels[r]));
+        let (sum, values) = super::certificate::combine(rows, |r| {
+            let u = loss.feasible(loss.derivative(super::certificate::score(rows, r, weights), y(r)), y(r));
+            (u, u)
+        });
+        let squares = sum.iter().map(|s| s * s).sum::<f64>() / (2.0 * l2 * n * n);
+        // The negative dual objective, convex in c, finite because feasible values and 0 are.
+        let lost = |c: f64| {
+            let conjugate = |(r, &u): (usize, &f64)| loss.conjugate(c * u, y(r));
+            values.iter().enumerate().map(conjugate).sum::<f64>() / n + c * c * squares
+        };
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..SHARE_STEPS {
+            let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+            if lost(a) <= lost(b) { high = b } else { low = a }
+        }
+        let share = (low + high) / 2.0;
+        self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(T::from_f64(share * u)));
+        self.initial = sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect();
     }
 
     /// By how much, as an exponent, one step brings the parameters nearer to the optimum in the direction in which
     /// the rows agree most: the top eigenvalue of the mean Hessian, for a sample of the rows, over what a step is
     /// shortened by. By power iteration; O(nonzeros of the sample).
     pub fn contraction(&self) -> f64 {
-        let (rows, kappa) = (self.linear.rows, self.linear.loss.curvature());
+        let (rows, kappa) = (self.linear.rows, |r: usize| self.linear.bend(r));
         let sample = SAMPLE.0.min(rows.len()).max(1);
         let mut direction = vec![1.0; rows.features()];
         let mut largest = 0.0;
         for _ in 0..POWERS {
             let norm = direction.iter().map(|d| d * d).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
             let mut next = vec![0.0; rows.features()];
-            for row in rows.iter().take(sample) {
-                let along: f64 = row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum();
+            for (r, row) in rows.iter().take(sample).enumerate() {
+                let along: f64 = kappa(r) * row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum::<f64>();
                 row.iter().for_each(|(i, v)| next[i] += along * f64::from(v));
             }
             largest = next.iter().map(|d| d * d).sum::<f64>().sqrt() / norm;
             direction = next;
         }
-        let shortest = self.norms.iter().fold(f64::INFINITY, |least, q| least.min(q.to_f64()));
-        kappa * largest / sample as f64 * self.scale.to_f64() / (1.0 + kappa * shortest)
+        let bent = self.norms.iter().enumerate().map(|(r, q)| kappa(r) * q.to_f64());
+        let shortest = bent.fold(f64::INFINITY, f64::min);
+        largest / sample as f64 * self.scale.to_f64() / (1.0 + shortest)
     }
 
     /// Between the value now (`share` 0) and that of the last certificate (1).
@@ -141,6 +183,10 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
 
     fn value(&self, weights: &[T]) -> f64 {
         self.linear.value(weights)
+    }
+
+    fn initial(&self, _: u64) -> Vec<T> {
+        self.initial.clone()
     }
 
     fn nonzeros(&self) -> u64 {

@@ -83,8 +83,8 @@ impl Loss for LossKind {
     fn derivative_f32(self, z: f32, y: f32) -> f32 {
         by_kind!(self, loss => loss.derivative_f32(z, y))
     }
-    fn curvature(self) -> f64 {
-        by_kind!(self, loss => loss.curvature())
+    fn curvature(self, y: f64) -> f64 {
+        by_kind!(self, loss => loss.curvature(y))
     }
     fn second_derivative(self, z: f64, y: f64) -> f64 {
         by_kind!(self, loss => loss.second_derivative(z, y))

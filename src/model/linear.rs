@@ -74,13 +74,21 @@ impl<'d, L: Loss> Linear<'d, L> {
     /// What it is, by name: the data's hash is that of rows and labels as they lie.
     pub(super) fn described(&self) -> Vec<(&'static str, String)> {
         let bias = self.bias.map_or("none".to_owned(), |column| format!("column {column}"));
+        // The weights of classes: the loss tells no more of itself.
+        let weight = |y: f64| self.loss.curvature(y) / self.loss().curvature(y);
         vec![
+            ("class weights", format!("{} {}", weight(-1.0), weight(1.0))),
             ("data", fingerprint(self.rows, self.labels)),
             ("loss", self.loss().to_string()),
             ("l2", self.l2.to_string()),
             ("l1", self.l1.to_string()),
             ("intercept", bias),
         ]
+    }
+
+    /// The bound on the second derivative of the loss of row `r`.
+    pub(super) fn bend(&self, r: usize) -> f64 {
+        self.loss.curvature(f64::from(self.labels[r]))
     }
 
     /// l2/2·‖w‖² + l1·‖w‖₁, the bias left out.
@@ -213,10 +221,11 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     }
 
     fn curvature(&self) -> Option<Curvature> {
-        let (n, kappa) = (self.rows.len() as f64, self.loss.curvature());
+        let n = self.rows.len() as f64;
         let mut coordinates = vec![0f64; self.rows.features()];
         let (mut example_max, mut example_mean) = (0f64, 0f64);
-        for row in self.rows.iter() {
+        for (r, row) in self.rows.iter().enumerate() {
+            let kappa = self.bend(r);
             let l1: f64 = row.values().iter().map(|v| f64::from(v.abs())).sum();
             let squares: f64 = row.values().iter().map(|&v| f64::from(v).powi(2)).sum();
             example_max = example_max.max(kappa * squares);
@@ -242,7 +251,9 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::super::loss::{HingeLoss, HuberLoss, LogisticLoss, SquaredHingeLoss, SquaredLoss};
+    use super::super::weighted::Weighted;
     use super::*;
+    use crate::kernel::Row;
 
     fn rows() -> Rows {
         let (ids, values) = (vec![0, 2, 0, 1, 3, 1, 2, 3], vec![1.0, -0.5, 2.0, 0.3, 0.7, -1.5, 1.0, 0.25]);
@@ -288,6 +299,7 @@ mod tests {
             check(SquaredHingeLoss, batch);
             check(SquaredLoss, batch);
             check(HuberLoss { delta: 0.5 }, batch);
+            check(Weighted::new(LogisticLoss, [0.5, 3.0]), batch);
         }
     }
 
@@ -309,16 +321,17 @@ mod tests {
     fn coordinate_bounds_dominate_the_hessian() {
         // diag(g) − H must be positive semidefinite: try many directions.
         let rows = rows();
-        let model = Linear::new(&rows, &LABELS, SquaredLoss, 0.1, 0.0, None);
+        let model = Linear::new(&rows, &LABELS, Weighted::new(SquaredLoss, [0.2, 2.0]), 0.1, 0.0, None);
         let g = Objective::<f64>::curvature(&model).unwrap().coordinates;
         for seed in 0..200u32 {
             let direction: Vec<f64> =
                 (0..4).map(|i| f64::from((seed * 7919 + i * 104_729) % 2001) / 1000.0 - 1.0).collect();
-            let quadratic: f64 = rows
-                .iter()
-                .map(|row| row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum::<f64>().powi(2) / 4.0)
-                .sum::<f64>()
-                + 0.1 * direction.iter().map(|d| d * d).sum::<f64>();
+            let along =
+                |row: Row<'_>| row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum::<f64>().powi(2);
+            let weight = |label: f32| if label > 0.0 { 2.0 } else { 0.2 };
+            let quadratic: f64 =
+                rows.iter().zip(LABELS).map(|(row, label)| weight(label) * along(row) / 4.0).sum::<f64>()
+                    + 0.1 * direction.iter().map(|d| d * d).sum::<f64>();
             let bound: f64 = direction.iter().zip(&g).map(|(d, &g)| d * d * f64::from(g)).sum();
             assert!(quadratic <= bound + 1e-6);
         }

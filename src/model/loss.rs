@@ -14,9 +14,9 @@ pub trait Loss: Copy + Send + Sync + 'static {
     /// The same in single precision: the hot loop's form, within 1e-6 of [`Loss::derivative`] for the labels
     /// of the loss.
     fn derivative_f32(self, z: f32, y: f32) -> f32;
-    /// A bound on d²ℓ/dz²; for hinge, which has none, the weight that makes its steps behave like those of
-    /// a loss of curvature 1.
-    fn curvature(self) -> f64;
+    /// A bound on d²ℓ/dz² for this label; for hinge, which has none, the weight that makes its steps behave like
+    /// those of a loss of curvature 1.
+    fn curvature(self, y: f64) -> f64;
     /// d²ℓ/dz²; where the loss has a kink, that of one side.
     fn second_derivative(self, z: f64, y: f64) -> f64;
     /// The conjugate ℓ*(u) = sup over z of uz − ℓ(z, y), for u that [`Loss::feasible`] returns.
@@ -104,7 +104,7 @@ impl Loss for LogisticLoss {
         // e^(yz) may be infinite; 1/∞ = 0 is then the derivative.
         -y / (1.0 + (y * z).exp())
     }
-    fn curvature(self) -> f64 {
+    fn curvature(self, _: f64) -> f64 {
         0.25
     }
     fn second_derivative(self, z: f64, y: f64) -> f64 {
@@ -143,7 +143,7 @@ impl Loss for HingeLoss {
     fn derivative_f32(self, z: f32, y: f32) -> f32 {
         if y * z < 1.0 { -y } else { 0.0 }
     }
-    fn curvature(self) -> f64 {
+    fn curvature(self, _: f64) -> f64 {
         1.0
     }
     fn second_derivative(self, _: f64, _: f64) -> f64 {
@@ -178,7 +178,7 @@ impl Loss for SquaredHingeLoss {
     fn derivative_f32(self, z: f32, y: f32) -> f32 {
         -2.0 * y * (1.0 - y * z).max(0.0)
     }
-    fn curvature(self) -> f64 {
+    fn curvature(self, _: f64) -> f64 {
         2.0
     }
     fn second_derivative(self, z: f64, y: f64) -> f64 {
@@ -214,7 +214,7 @@ impl Loss for SquaredLoss {
     fn derivative_f32(self, z: f32, y: f32) -> f32 {
         z - y
     }
-    fn curvature(self) -> f64 {
+    fn curvature(self, _: f64) -> f64 {
         1.0
     }
     fn second_derivative(self, _: f64, _: f64) -> f64 {
@@ -250,7 +250,7 @@ impl Loss for HuberLoss {
         let delta = self.delta as f32;
         (z - y).clamp(-delta, delta)
     }
-    fn curvature(self) -> f64 {
+    fn curvature(self, _: f64) -> f64 {
         1.0
     }
     fn second_derivative(self, z: f64, y: f64) -> f64 {
@@ -271,6 +271,7 @@ impl Loss for HuberLoss {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::weighted::Weighted;
     use super::*;
 
     fn check<L: Loss>(loss: L) {
@@ -289,7 +290,7 @@ mod tests {
                 let single = f64::from(loss.derivative_f32(z as f32, y as f32));
                 assert!((single - exact).abs() < 2e-6, "{}: z {z}, y {y}: {single} vs {exact}", loss.kind());
                 let second = (loss.derivative(z + h, y) - loss.derivative(z - h, y)) / (2.0 * h);
-                assert!(second <= loss.curvature() * (1.0 + 1e-6), "{}: {second}", loss.kind());
+                assert!(second <= loss.curvature(y) * (1.0 + 1e-6), "{}: {second}", loss.kind());
             }
             for z in [-1e30, -1e4, 1e4, 1e30] {
                 assert!(!loss.loss(z, y).is_nan() && !loss.derivative(z, y).is_nan());
@@ -336,6 +337,8 @@ mod tests {
         check_dual(SquaredLoss);
         check_dual(HuberLoss { delta: 0.7 });
         LossKind::ALL.into_iter().for_each(check_dual);
+        let weighted = |kind| check_dual(Weighted::new(kind, [0.4, 1.5]));
+        LossKind::ALL.into_iter().for_each(weighted);
     }
 
     #[test]
@@ -346,6 +349,7 @@ mod tests {
         check(SquaredLoss);
         check(HuberLoss { delta: 0.7 });
         LossKind::ALL.into_iter().for_each(check);
+        LossKind::ALL.into_iter().for_each(|kind| check(Weighted::new(kind, [0.4, 1.5])));
     }
 
     #[test]

@@ -277,7 +277,8 @@ impl<T: Real> Objective<T> for Machine<'_> {
     /// Bounds for the linear part, κ·mean_s |x_si|·‖x_s‖₁, which are good for the factors too as long as the sums S_f are
     /// within 1: no more is known beforehand.
     fn curvature(&self) -> Option<Curvature> {
-        let (n, kappa) = (self.rows.len() as f64, self.loss.curvature());
+        let n = self.rows.len() as f64;
+        let kappa = self.labels.iter().fold(0.0, |most: f64, &y| most.max(self.loss.curvature(f64::from(y))));
         let mut by_feature = vec![0f64; self.layout.features];
         let (mut example_max, mut example_mean) = (0f64, 0f64);
         for row in self.rows.iter() {

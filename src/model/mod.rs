@@ -4,6 +4,7 @@
 mod certificate;
 mod choice;
 mod cholesky;
+mod confusion;
 mod dual;
 mod factorization;
 mod field;
@@ -21,9 +22,11 @@ mod objective;
 mod scaled;
 mod skipgram;
 mod spec;
+mod weighted;
 
 pub use certificate::Gap;
 pub use choice::{Activation, ModelSpec};
+pub use confusion::Confusion;
 pub use dual::Dual;
 pub use factorization::{Factorization, Factors, MatrixFactorization, Pairs};
 pub use field::{FieldLayout, FieldMachine, Fields, PairFactors};
@@ -39,3 +42,4 @@ pub use objective::{Curvature, Grid, LinearVisitor, Model, Objective};
 pub use scaled::{Scaled, Scheme};
 pub use skipgram::{Embedding, Moves, SkipGram};
 pub use spec::{Hinge, Huber, LinearModel, Logistic, Squared, SquaredHinge};
+pub use weighted::{ClassWeights, Weighted};

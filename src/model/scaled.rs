@@ -99,10 +99,10 @@ impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
 
     /// The largest and the mean smoothness of an example's loss in the scale of SVRG and SAGA.
     fn smoothness(&self) -> (f64, f64) {
-        let (rows, kappa) = (self.linear.rows, self.linear.loss.curvature());
+        let rows = self.linear.rows;
         let of = |r: usize| {
             let of = |(i, v): (usize, f32)| self.lengths[i].to_f64() * f64::from(v).powi(2);
-            kappa * rows.row(r).iter().map(of).sum::<f64>()
+            self.linear.bend(r) * rows.row(r).iter().map(of).sum::<f64>()
         };
         let all: Vec<f64> = (0..rows.len()).into_par_iter().with_min_len(256).map(of).collect();
         (all.iter().fold(0.0, |most, s| s.max(most)), all.iter().sum::<f64>() / rows.len().max(1) as f64)
@@ -249,7 +249,8 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
             // The first step of a coordinate is as long as the rate.
             Scheme::AdaGrad => {
                 let length = rows.arrays().2.iter().map(|v| f64::from(v.abs())).sum::<f64>() / n;
-                let change = self.residual / self.linear.loss.curvature();
+                let bend = (0..rows.len()).fold(0.0, |most: f64, r| most.max(self.linear.bend(r)));
+                let change = self.residual / bend.max(f64::MIN_POSITIVE);
                 let origin = format!(
                     "a first step changes a score by √(mean ℓ′(0)²)/max ℓ″ = {change:.3}; mean |x|₁ = {length:.4}"
                 );

@@ -1,5 +1,6 @@
 //! The record as text for a terminal, 80 columns wide.
 
+use super::classes::write_classes;
 use super::number::{count, short, si};
 use crate::record::{Data, Delays, Record};
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ pub fn write_text(out: &mut (impl Write + ?Sized), record: &Record, style: Style
     page.head(record)?;
     page.series(record)?;
     page.results(record)?;
+    page.classes(record)?;
     page.delays(record)?;
     page.strongest(record)?;
     page.end(record)
@@ -58,7 +60,17 @@ impl<W: Write + ?Sized> Page<'_, W> {
         };
         let (loss, l2, precision) = (&plan.loss, short(plan.l2), &plan.precision);
         let model = if plan.model == "linear" { String::new() } else { format!("{}, ", plan.model) };
-        self.entry("objective", &format!("{model}{loss} loss, l2 {l2}{l1}, {intercept}{precision}"))?;
+        let scale =
+            plan.scale.as_ref().map_or(String::new(), |scale| format!(", features divided by their {scale}"));
+        let weights = plan.class_weight.as_ref().map_or(String::new(), |w| format!(", class weights {w}"));
+        let versus = match record.data.classes.as_deref() {
+            Some(classes) if classes.len() > 2 && plan.model == "linear" => {
+                format!(", each of {} classes against the rest", classes.len())
+            }
+            _ => String::new(),
+        };
+        let what = format!("{model}{loss} loss, l2 {l2}{l1}, {intercept}{precision}{scale}{weights}{versus}");
+        self.entry("objective", &what)?;
         let block = match plan.block {
             1 => "each update sent on its own".to_owned(),
             rows if plan.hot == 0 => format!("blocks of {} on the shared parameters", examples(rows)),
@@ -144,6 +156,14 @@ impl<W: Write + ?Sized> Page<'_, W> {
             "time",
             &format!("training {:.3} s · loading {:.3} s", time.train_seconds, time.load_seconds),
         )
+    }
+
+    fn classes(&mut self, record: &Record) -> io::Result<()> {
+        if !record.outcome.classes.is_empty() {
+            writeln!(self.out)?;
+            write_classes(self.out, &record.outcome.classes, &record.outcome.confusion, self.style)?;
+        }
+        Ok(())
     }
 
     fn delays(&mut self, record: &Record) -> io::Result<()> {

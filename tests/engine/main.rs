@@ -11,3 +11,4 @@ mod problem;
 mod scaled;
 mod sequential;
 mod stops;
+mod variants;

@@ -55,7 +55,7 @@ fn adagrad_comes_near_in_every_mode() {
 /// The minimum of mean loss + l2/2·‖w‖² + l1·‖w‖₁ by proximal gradient descent, and its parameters.
 fn sparse_optimum(loss: impl Loss, data: &Dataset, l2: f64, l1: f64) -> (f64, Vec<f64>) {
     let (n, squares) = (data.len() as f64, |i| data.row(i).values().iter().map(|v| v * v).sum::<f32>());
-    let smoothness = loss.curvature() * f64::from((0..data.len()).map(squares).fold(0.0, f32::max)) + l2;
+    let smoothness = loss.curvature(1.0) * f64::from((0..data.len()).map(squares).fold(0.0, f32::max)) + l2;
     let score = |w: &[f64], i| data.row(i).iter().map(|(j, v)| w[j] * f64::from(v)).sum::<f64>();
     let mut w = vec![0.0; data.features()];
     for _ in 0..6000 {

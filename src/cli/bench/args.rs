@@ -2,6 +2,7 @@
 
 use super::is_reference;
 use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
+use crate::cli::penalties::Penalties;
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::ModelSpec;
 use asyncsgd::step::{Optimizer, Schedule};
@@ -138,8 +139,9 @@ impl SweepArgs {
             model: ModelSpec::Linear,
             optimizer: Optimizer::Sgd,
             loss: check.take(objective.loss),
-            l2: check.option(objective.l2),
+            l2: Penalties::one(objective.l2, check),
             l1: check.take(objective.l1),
+            class_weights: None,
             workers: 1,
             pin: check.take(self.pin),
             update: Update::Racy,

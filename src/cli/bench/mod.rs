@@ -15,7 +15,7 @@ use super::{help, interrupt, print};
 use args::{BenchArgs, OutputArgs, RunArgs};
 use asyncsgd::record::Bench;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{BlockSize, Error, LogisticLoss, Loss, LossKind, Precision, Real, Result, Update};
+use asyncsgd::{BlockSize, Error, LogisticLoss, Loss, LossKind, Precision, Real, Result, Update, Weighted};
 use baseline::Baseline;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Plan {
         match self.cases[0].loss {
             LossKind::Logistic => self.with_loss(LogisticLoss),
             // The others share an instance of the engine.
-            other => self.with_loss(other),
+            other => self.with_loss(Weighted::new(other, [1.0; 2])),
         }
     }
 

@@ -2,14 +2,14 @@
 
 use super::Plan;
 use super::conditions::{self, Watch};
-use crate::cli::gather::{self, Context};
+use crate::cli::gather::{self, Choice, Context};
 use crate::cli::instruments::Instruments;
 use crate::cli::models;
 use crate::cli::options::Training;
 use crate::cli::progress::Bar;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{self, Bench, Case, Settings, Spread, TimedRun};
-use asyncsgd::{Dataset, LinearModel, Loss, Real, Result, Run, Stop};
+use asyncsgd::{Dataset, Loss, Real, Result, Run, Stop};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -132,11 +132,7 @@ impl Sweep<'_> {
         last: bool,
         flag: &Arc<AtomicBool>,
     ) -> Result<Run<T>> {
-        let mut model = LinearModel::new(loss).with_l1(training.l1);
-        if let Some(l2) = training.l2 {
-            model = model.with_l2(l2);
-        }
-        let trainer = training.trainer(model).precision::<T>().interrupt(Arc::clone(flag));
+        let trainer = training.trainer(training.model(loss)).precision::<T>().interrupt(Arc::clone(flag));
         let Some(folder) = self.plan.profile.as_ref().filter(|_| last) else { return trainer.run(self.data) };
         let Training { workers, update, block, step, .. } = training;
         let name = format!("{workers}-{update}-{block}-{step}").replace([':', '/'], "-");
@@ -154,6 +150,7 @@ impl Sweep<'_> {
             profile: instruments.profiling(&run),
             subcommand: "train",
             trouble: Vec::new(),
+            choice: Choice::default(),
         };
         let record = context.record(&run, models::outcome(training.loss, self.data, None, &run));
         instruments.write(&run, &record)?;

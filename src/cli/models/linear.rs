@@ -1,18 +1,21 @@
 //! Linear models.
 
-use super::Kind;
+use super::{Folds, Kind};
+use crate::cli::fit::Fitter;
 use crate::cli::gather;
 use crate::cli::load::Source;
 use crate::cli::options::Training;
-use asyncsgd::record::{Data, Outcome, Record};
-use asyncsgd::{Dataset, LinearModel, Loss, LossKind, Metrics, Model, Real, Result, Run, SavedModel, scores};
+use asyncsgd::record::{Class, Data, Outcome, Record};
+use asyncsgd::{
+    Dataset, Error, Loss, LossKind, Metrics, Model, Real, Result, Run, SavedModel, one_vs_rest, scores,
+};
 use std::path::Path;
 
-/// A linear model with this loss.
+/// A linear model with the loss that this makes of the weights of two classes.
 #[derive(Debug, Clone, Copy)]
-pub struct Linear<L>(pub L);
+pub struct Linear<F>(pub F);
 
-impl<L: Loss> Kind for Linear<L> {
+impl<L: Loss, F: Fn([f64; 2]) -> L + Clone> Kind for Linear<F> {
     type Data = Dataset;
 
     fn load(&self, source: &Source, options: &Training) -> Result<(Dataset, Option<Dataset>)> {
@@ -28,10 +31,33 @@ impl<L: Loss> Kind for Linear<L> {
     }
 
     fn model<T: Real>(&self, options: &Training) -> impl Model<T, Data = Dataset> {
-        let model = LinearModel::new(self.0).with_l1(options.l1);
-        match options.l2 {
-            Some(l2) => model.with_l2(l2),
-            None => model,
+        options.model((self.0)([1.0; 2]))
+    }
+
+    fn folds<'a>(&self, data: &'a Dataset, options: &Training, folds: usize) -> Result<Folds<'a, Dataset>> {
+        Ok(Box::new(data.folds(folds, options.seed)?))
+    }
+
+    fn fit<T: Real>(&self, fitter: &mut Fitter<'_>, data: &Dataset, start: Option<&[T]>) -> Result<Run<T>> {
+        let (options, classes) = (fitter.options, data.classes().unwrap_or_default());
+        if let Some(weights) = &options.class_weights {
+            weights.check(classes)?;
+        }
+        let model = |data: &Dataset, classes| options.model((self.0)(options.weights(data, classes)));
+        match *classes {
+            [] => fitter.run(model(data, [None; 2]), data, start),
+            [minus, plus] => fitter.run(model(data, [Some(minus), Some(plus)]), data, start),
+            _ if fitter.instruments.profile || fitter.instruments.traces() || fitter.checkpoints.any() => {
+                Err(Error::usage(format!(
+                    "{}: found {} classes, expected two for profile, --report, --profile, --trace and --checkpoint",
+                    data.name(),
+                    classes.len()
+                )))
+            }
+            _ => one_vs_rest(data, |class, part| {
+                let start = start.map(|start| &start[class * part.features()..][..part.features()]);
+                fitter.run(model(part, [None, Some(classes[class])]), part, start)
+            }),
         }
     }
 
@@ -70,6 +96,8 @@ pub fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>,
     let metrics = Metrics::new(loss, &scores(data, &run.weights), data.labels());
     Outcome {
         on: if test.is_some() { "test" } else { "train" }.into(),
+        confusion: metrics.confusion.iter().flat_map(|c| c.rows()).map(<[u64]>::to_vec).collect(),
+        classes: classes(&metrics, data.classes().unwrap_or_default()),
         accuracy: metrics.accuracy,
         auc: metrics.auc,
         log_loss: metrics.log_loss,
@@ -78,4 +106,18 @@ pub fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>,
         strongest: gather::strongest(train, &run.weights),
         ..Outcome::default()
     }
+}
+
+/// The quality by class, where there are classes.
+pub fn classes(metrics: &Metrics, labels: &[f32]) -> Vec<Class> {
+    let Some(confusion) = &metrics.confusion else { return Vec::new() };
+    let class = |(class, &label): (usize, &f32)| Class {
+        label,
+        rows: confusion.actual(class),
+        predicted: confusion.predicted(class),
+        precision: confusion.precision(class),
+        recall: confusion.recall(class),
+        f1: confusion.f1(class),
+    };
+    labels.iter().enumerate().map(class).collect()
 }

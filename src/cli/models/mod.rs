@@ -9,11 +9,12 @@ mod skipgram;
 
 pub use factorization::Factorization;
 pub use field::FieldMachine;
-pub use linear::{Linear, outcome};
+pub use linear::{Linear, classes, outcome};
 pub use machine::Machine;
 pub use network::Network;
 pub use skipgram::SkipGram;
 
+use super::fit::Fitter;
 use super::load::Source;
 use super::options::Training;
 use super::output::Output;
@@ -22,6 +23,9 @@ use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{Error, Model, ModelFormat, ModelSpec, Precision, Real, Result, Run, Tensor, TensorModel};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Training and held-out data, a pair for each fold.
+pub type Folds<'a, D> = Box<dyn Iterator<Item = (D, D)> + 'a>;
 
 /// A kind of model: how its data are loaded, how it is trained, and what is told and kept of it.
 pub trait Kind: Clone {
@@ -42,6 +46,33 @@ pub trait Kind: Clone {
 
     /// What the trainer trains.
     fn model<T: Real>(&self, options: &Training) -> impl Model<T, Data = Self::Data>;
+
+    /// Trains on `data`, from `start` if there is one.
+    ///
+    /// # Errors
+    /// What the trainer says, or where options and data do not go together.
+    fn fit<T: Real>(
+        &self,
+        fitter: &mut Fitter<'_>,
+        data: &Self::Data,
+        start: Option<&[T]>,
+    ) -> Result<Run<T>> {
+        fitter.run(self.model::<T>(fitter.options), data, start)
+    }
+
+    /// Training and held-out data of each fold of cross-validation.
+    ///
+    /// # Errors
+    /// Where the data cannot be cut so, or the model has no folds.
+    fn folds<'a>(
+        &self,
+        data: &'a Self::Data,
+        options: &Training,
+        folds: usize,
+    ) -> Result<Folds<'a, Self::Data>> {
+        let _ = (data, folds);
+        Err(Error::usage(format!("--folds: expected none for {}", options.model)))
+    }
 
     /// What the objective is: the loss by name, and the strength of the L2 penalty.
     fn objective(&self, options: &Training, train: &Self::Data) -> (String, f64);

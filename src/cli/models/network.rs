@@ -1,6 +1,6 @@
 //! Softmax regression and multilayer perceptrons.
 
-use super::Kind;
+use super::{Folds, Kind};
 use crate::cli::gather;
 use crate::cli::load::Source;
 use crate::cli::options::Training;
@@ -81,6 +81,10 @@ impl Kind for Network {
 
     fn model<T: Real>(&self, options: &Training) -> impl Model<T, Data = Dataset> {
         self.network(options.l2)
+    }
+
+    fn folds<'a>(&self, data: &'a Dataset, options: &Training, folds: usize) -> Result<Folds<'a, Dataset>> {
+        Ok(Box::new(data.folds(folds, options.seed)?))
     }
 
     fn objective(&self, options: &Training, train: &Dataset) -> (String, f64) {

@@ -10,6 +10,7 @@ use super::gather;
 use super::load::Source;
 use super::options::DelayRule;
 use super::output::Output;
+use super::penalties::Penalties;
 use super::print;
 use super::value::Check;
 use asyncsgd::delay::Trace;
@@ -69,7 +70,7 @@ impl Plan {
         let plan = Self {
             source,
             loss: check.take(objective.loss),
-            l2: check.option(objective.l2),
+            l2: Penalties::one(objective.l2, &mut check),
             quadratic: check.option(problem.quadratic),
             least: check.take(problem.least_eigenvalue),
             noise: check.take(problem.noise),

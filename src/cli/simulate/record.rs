@@ -79,6 +79,7 @@ impl Plan {
                 Ended::Diverged => "diverged",
             }
             .into(),
+            chosen: false,
             warnings: Vec::new(),
         }
     }
@@ -94,6 +95,9 @@ impl Plan {
             l2: run.l2,
             l1: 0.0,
             intercept: self.source.intercept,
+            scale: None,
+            class_weight: None,
+            fold: None,
             workers: self.workers,
             pins: Vec::new(),
             algorithm: "sgd".into(),

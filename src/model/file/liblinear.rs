@@ -1,5 +1,5 @@
-//! Models as LIBLINEAR text (`save_model` and `load_model` in its `linear.cpp`): a solver, two classes, and a
-//! weight a line; the bias, where there is one, is the last weight, of a feature whose value is `bias`.
+//! Models as LIBLINEAR text (`save_model` and `load_model` in its `linear.cpp`): a solver, the classes, and
+//! a feature a line with one weight, or of more than two classes one for each; the bias, where there is one, is the last weight, of a feature whose value is `bias`.
 
 use super::{LossKind, Precision, SavedModel};
 use crate::error::{Error, Result};
@@ -33,23 +33,36 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 
 pub(super) fn write(model: &SavedModel, path: &Path) -> Result<Vec<u8>> {
     let (solver, _) = SOLVERS.iter().find(|(_, loss)| *loss == model.loss).expect("a solver for each loss");
-    let mut text = format!("{FIRST} {solver}\nnr_class 2\n");
-    if let Some(classes) = model.classes {
-        if let Some(class) = classes.iter().find(|c| c.fract() != 0.0 || c.abs() > LARGEST_LABEL as f32) {
-            return Err(Error::usage(format!(
-                "{}: LIBLINEAR's classes are integers, found {class}: save as .safetensors",
-                path.display()
-            )));
-        }
-        let [minus, plus] = classes;
-        // The class of positive scores comes first.
-        text += &format!("label {plus} {minus}\n");
+    let outputs = model.outputs();
+    let mut text = format!("{FIRST} {solver}\nnr_class {}\n", model.classes.len().max(2));
+    if let Some(class) = model.classes.iter().find(|c| c.fract() != 0.0 || c.abs() > LARGEST_LABEL as f32) {
+        return Err(Error::usage(format!(
+            "{}: LIBLINEAR's classes are integers, found {class}: save as .safetensors",
+            path.display()
+        )));
     }
-    let bias = if model.bias.is_some() { 1 } else { -1 };
-    text += &format!("nr_feature {}\nbias {bias}\nw\n", model.weights.len());
-    for weight in model.weights.iter().chain(&model.bias) {
+    match *model.classes {
+        [] => (),
+        // The class of positive scores comes first.
+        [minus, plus] => text += &format!("label {plus} {minus}\n"),
+        ref classes => {
+            let labels: String = classes.iter().map(|class| format!(" {class}")).collect();
+            text += &format!("label{labels}\n");
+        }
+    }
+    let bias = if model.bias.is_empty() { -1 } else { 1 };
+    let features = model.features();
+    text += &format!("nr_feature {features}\nbias {bias}\nw\n");
+    let of_feature = |feature| (0..outputs).map(move |k| model.weights[k * features + feature]);
+    let mut line = |weights: &mut dyn Iterator<Item = f64>| {
         // The shortest digits that read back as the same number.
-        writeln!(text, "{weight:e}").expect("a string takes everything");
+        weights.for_each(|weight| write!(text, "{weight:e} ").expect("a string takes everything"));
+        text.pop();
+        text.push('\n');
+    };
+    (0..features).for_each(|feature| line(&mut of_feature(feature)));
+    if !model.bias.is_empty() {
+        line(&mut model.bias.iter().copied());
     }
     Ok(text.into_bytes())
 }
@@ -103,8 +116,10 @@ impl<'a> Lines<'a> {
 #[derive(Default)]
 struct Header {
     loss: Option<LossKind>,
-    two: bool,
-    classes: Option<[f32; 2]>,
+    /// nr_class.
+    number: Option<usize>,
+    /// In the order of the file.
+    classes: Option<Vec<f32>>,
     features: Option<usize>,
     bias: Option<f64>,
 }
@@ -124,20 +139,21 @@ impl Header {
                 })?;
                 self.loss = Some(*loss);
             }
-            "nr_class" => self.two = lines.value(rest, |&n: &u32| n == 2, "2 classes")? == 2,
+            "nr_class" => {
+                self.number = Some(lines.value(rest, |&n: &usize| n >= 2, "2 classes or more")?);
+            }
             "label" => {
-                let mut labels = rest.split_whitespace().map(|word| {
-                    let label = word.parse().ok().filter(|l: &i64| l.abs() <= LARGEST_LABEL);
-                    label.ok_or_else(|| lines.wrong(word, format!("an integer up to {LARGEST_LABEL}")))
-                });
-                let (Some(plus), Some(minus), None) = (labels.next(), labels.next(), labels.next()) else {
-                    return Err(lines.wrong(rest.trim(), "two labels"));
-                };
-                let (plus, minus) = (plus?, minus?);
-                if plus == minus {
-                    return Err(lines.wrong(rest.trim(), "two different labels"));
+                let label = |word: &'_ str| word.parse().ok().filter(|l: &i64| l.abs() <= LARGEST_LABEL);
+                let mut classes: Vec<f32> = Vec::new();
+                for word in rest.split_whitespace() {
+                    let wrong = || lines.wrong(word, format!("an integer up to {LARGEST_LABEL}"));
+                    let class = label(word).ok_or_else(wrong)? as f32;
+                    if classes.contains(&class) {
+                        return Err(lines.wrong(rest.trim(), "different labels"));
+                    }
+                    classes.push(class);
                 }
-                self.classes = Some([minus as f32, plus as f32]);
+                self.classes = Some(classes);
             }
             "nr_feature" => {
                 let fits = |&n: &usize| u32::try_from(n).is_ok();
@@ -156,32 +172,58 @@ impl Header {
         let missing =
             |what| Error::input(lines.file, number, 0, format!("'{line}' without {what}"), "it before");
         let loss = self.loss.ok_or_else(|| missing("solver_type"))?;
-        if !self.two {
-            return Err(missing("nr_class"));
-        }
+        let number = self.number.ok_or_else(|| missing("nr_class"))?;
         let features = self.features.ok_or_else(|| missing("nr_feature"))?;
         // LIBLINEAR before 1.5 wrote no bias line where there is none.
         let constant = self.bias.filter(|&bias| bias >= 0.0);
-        let classes = if loss.is_classification() { self.classes } else { None };
-        if loss.is_classification() && classes.is_none() {
-            return Err(missing("label"));
+        let mut classes = match self.classes {
+            Some(classes) if loss.is_classification() => classes,
+            None if loss.is_classification() => return Err(missing("label")),
+            _ => Vec::new(),
+        };
+        if loss.is_classification() && classes.len() != number {
+            let found = format!("{} labels for nr_class {number}", classes.len());
+            return Err(Error::input(lines.file, 0, 0, found, "as many"));
+        }
+        let outputs = if classes.len() > 2 { number } else { 1 };
+        if outputs == 1 {
+            // The class of positive scores comes first.
+            classes.reverse();
         }
         let expected = features + usize::from(constant.is_some());
-        // Not reserved: the number may be forged.
-        let mut weights = Vec::new();
+        // By feature, not reserved: the number may be forged.
+        let mut table: Vec<f64> = Vec::new();
+        let mut read = 0;
         while let Some(line) = lines.next() {
-            if weights.len() == expected {
+            if read == expected {
                 if line.trim().is_empty() {
                     continue;
                 }
-                return Err(lines.wrong(line.trim(), format!("the end after {expected} weights")));
+                let weights = if outputs == 1 { "weights" } else { "lines of weights" };
+                return Err(lines.wrong(line.trim(), format!("the end after {expected} {weights}")));
             }
-            weights.push(lines.value(line, |w: &f64| w.is_finite(), "one finite weight")?);
+            if outputs == 1 {
+                table.push(lines.value(line, |w: &f64| w.is_finite(), "one finite weight")?);
+            } else {
+                let before = table.len();
+                for word in line.split_whitespace() {
+                    table.push(lines.value(word, |w: &f64| w.is_finite(), "a finite weight")?);
+                }
+                if table.len() - before != outputs {
+                    return Err(lines.wrong(line.trim(), format!("{outputs} weights, one a class")));
+                }
+            }
+            read += 1;
         }
-        if weights.len() < expected {
-            return Err(lines.ended(format!("{expected} weights, of which {} came", weights.len())));
+        if read < expected {
+            let weights = if outputs == 1 { "weights" } else { "lines of weights" };
+            return Err(lines.ended(format!("{expected} {weights}, of which {read} came")));
         }
-        let bias = constant.and_then(|constant| weights.pop().map(|w| w * constant));
+        let bias = match constant {
+            Some(constant) => table.split_off(features * outputs).iter().map(|w| w * constant).collect(),
+            None => Vec::new(),
+        };
+        let weights = (0..outputs).flat_map(|k| table.iter().skip(k).step_by(outputs).copied()).collect();
         Ok(SavedModel {
             loss,
             l2: None,

@@ -8,7 +8,7 @@ pub use named::{Tensor, TensorModel};
 
 use super::kind::LossKind;
 use super::loss::sigmoid;
-use super::metrics::scores;
+use super::metrics::{largest, scores, shares};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::kernel::Row;
@@ -28,12 +28,14 @@ pub struct SavedModel {
     pub l2: Option<f64>,
     /// The L1 penalty; `None` where the file does not tell.
     pub l1: Option<f64>,
-    /// For a classifier the original labels of negative and of positive scores; `None` for regression.
-    pub classes: Option<[f32; 2]>,
-    /// One weight for each feature, by original id from 0.
+    /// For a classifier the original labels: of two those of negative and of positive scores, of more one for each
+    /// score, the largest of which tells the class. Empty for regression.
+    pub classes: Vec<f32>,
+    /// One weight for each feature, by original id from 0; of more than two classes so many for each class, one class
+    /// after the other.
     pub weights: Vec<f64>,
-    /// What is added to each score; `None` where there is no intercept.
-    pub bias: Option<f64>,
+    /// What is added to each score; empty where there is no intercept.
+    pub bias: Vec<f64>,
     /// Whether id 0 is index 1 in LIBSVM text; always so in LIBLINEAR text.
     pub one_based: bool,
     /// The name of each feature, by original id. Not kept in LIBLINEAR text.
@@ -81,8 +83,8 @@ impl fmt::Display for Precision {
 /// How a model is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelFormat {
-    /// safetensors: tensors `weights` (\[features\]) and, where there is an intercept, `bias` (\[1\]);
-    /// everything else as one JSON object in the metadata's entry `asyncsgd`.
+    /// safetensors: tensors `weights` (\[features\], or \[classes, features\] for more than two) and, where there
+    /// is an intercept, `bias` (\[1\] or \[classes\]); everything else as one JSON object in the metadata's entry `asyncsgd`.
     Safetensors,
     /// The text of LIBLINEAR, which its `predict` reads. Classes must be integers.
     Liblinear,
@@ -106,20 +108,29 @@ impl ModelFormat {
 }
 
 impl SavedModel {
-    /// The model with these weights by rank, trained on `data`: its intercept becomes the bias, its classes,
-    /// names, hash and number of rows are kept. Penalties and further provenance are the caller's to fill in.
+    /// The model with these weights by rank, one for each feature or, of more than two classes, so many for each
+    /// class, trained on `data`: its intercept becomes the bias; its classes, names, hash and number of rows are
+    /// kept. Where `data` were [scaled](Dataset::scaled), the weights become those for rows as they were before.
+    /// Penalties and further provenance are the caller's to fill in.
     ///
     /// # Panics
-    /// If there is not one weight for each feature.
+    /// If there is not a whole number of weights for each feature.
     pub fn new<T: Real>(loss: LossKind, data: &Dataset, weights: &[T]) -> Self {
-        let mut weights: Vec<f64> = data.restore(weights).into_iter().map(T::to_f64).collect();
+        assert_eq!(weights.len() % data.features().max(1), 0, "weights for each feature");
+        let (mut all, mut bias) = (Vec::with_capacity(weights.len()), Vec::new());
+        for weights in weights.chunks(data.features().max(1)) {
+            let mut weights: Vec<f64> = data.restore(weights).into_iter().map(T::to_f64).collect();
+            let factors = data.factors().unwrap_or_default();
+            weights.iter_mut().zip(factors).for_each(|(w, factor)| *w *= f64::from(*factor));
+            // The intercept is the last original id.
+            bias.extend(data.intercept().and_then(|_| weights.pop()));
+            all.extend(weights);
+        }
         let names = (0..data.features()).map(|rank| data.feature_name(rank)).collect::<Option<Vec<_>>>();
         let mut names = names.map(|n| data.restore(&n).into_iter().map(str::to_owned).collect::<Vec<_>>());
-        // The intercept is the last original id.
-        let bias = data.intercept().and_then(|_| {
+        if data.intercept().is_some() {
             names.as_mut().map(Vec::pop);
-            weights.pop()
-        });
+        }
         let provenance = [
             ("program", concat!("asyncsgd ", env!("CARGO_PKG_VERSION")).to_owned()),
             ("data", data.name().to_owned()),
@@ -130,8 +141,12 @@ impl SavedModel {
             loss,
             l2: None,
             l1: None,
-            classes: data.classes().and_then(|classes| classes.try_into().ok()),
-            weights,
+            classes: if loss.is_classification() {
+                data.classes().unwrap_or_default().to_vec()
+            } else {
+                Vec::new()
+            },
+            weights: all,
             bias,
             one_based: data.one_based(),
             names,
@@ -140,56 +155,77 @@ impl SavedModel {
         }
     }
 
-    /// w·x + bias for a row of original ids, from 0.
+    /// How many scores a row has: one for each class where there are more than two, else one.
+    pub fn outputs(&self) -> usize {
+        if self.classes.len() > 2 { self.classes.len() } else { 1 }
+    }
+
+    /// The number of features.
+    pub fn features(&self) -> usize {
+        self.weights.len() / self.outputs()
+    }
+
+    /// w·x + bias for a row of original ids, from 0: [`SavedModel::outputs`] scores.
     ///
     /// # Errors
     /// [`Error::Usage`] where the row has a feature that the model does not know.
-    pub fn score(&self, row: Row<'_>) -> Result<f64> {
-        if row.end() > self.weights.len() {
-            let (found, features) = (row.end() - 1, self.weights.len());
+    pub fn score(&self, row: Row<'_>) -> Result<Vec<f64>> {
+        let features = self.features();
+        if row.end() > features {
+            let found = row.end() - 1;
             return Err(Error::usage(format!("feature {found}: the model has {features}, counted from 0")));
         }
-        let score: f64 = row.iter().map(|(i, v)| self.weights[i] * f64::from(v)).sum();
-        Ok(score + self.bias.unwrap_or(0.0))
+        let score = |weights: &[f64]| row.iter().map(|(i, v)| weights[i] * f64::from(v)).sum::<f64>();
+        let mut scores: Vec<f64> =
+            (0..self.outputs()).map(|k| score(&self.weights[k * features..])).collect();
+        scores.iter_mut().zip(&self.bias).for_each(|(score, bias)| *score += bias);
+        Ok(scores)
     }
 
-    /// The score of each row of a data set, by position; its features may be numbered in any way. In
-    /// parallel.
+    /// The scores of each row of a data set, by position, [`SavedModel::outputs`] a row; its features may be numbered
+    /// in any way. In parallel.
     ///
     /// # Errors
     /// [`Error::Input`] where the data have more features than the model.
     pub fn scores(&self, data: &Dataset) -> Result<Vec<f64>> {
         let intercept = usize::from(data.intercept().is_some());
-        let features = data.features() - intercept;
-        let Some(weights) = self.weights.get(..features) else {
+        let (features, known, outputs) = (data.features() - intercept, self.features(), self.outputs());
+        if features > known {
             let first = usize::from(data.one_based());
             let found = format!("feature {}", features - 1 + first);
-            let expected = format!("at most {}, as in the model", self.weights.len() - 1 + first);
+            let expected = format!("at most {}, as in the model", known - 1 + first);
             return Err(Error::input(data.name(), 0, 0, found, expected));
-        };
-        let bias = self.bias.unwrap_or(0.0);
-        let mut by_id = weights.to_vec();
-        by_id.resize(features + intercept, bias);
-        let mut scores = scores(data, &data.arrange(&by_id));
+        }
+        let bias = |k: usize| self.bias.get(k).copied().unwrap_or(0.0);
+        let mut by_rank = Vec::with_capacity(outputs * data.features());
+        for k in 0..outputs {
+            let mut by_id = self.weights[k * known..][..features].to_vec();
+            by_id.resize(features + intercept, bias(k));
+            by_rank.extend(data.arrange(&by_id));
+        }
+        let mut scores = scores(data, &by_rank);
         if intercept == 0 {
-            scores.iter_mut().for_each(|score| *score += bias);
+            scores.iter_mut().enumerate().for_each(|(at, score)| *score += bias(at % outputs));
         }
         Ok(scores)
     }
 
-    /// What the model says of a row with this score: for a classifier the label of its class (the positive one
-    /// where the score is above 0), else the score.
-    pub fn predict(&self, score: f64) -> f64 {
-        match self.classes {
-            Some([minus, plus]) => f64::from(if score > 0.0 { plus } else { minus }),
-            None => score,
+    /// What the model says of a row with these scores: for a classifier the label of its class (of two the positive
+    /// one where the score is above 0, of more that of the largest score), else the score.
+    pub fn predict(&self, scores: &[f64]) -> f64 {
+        match *self.classes {
+            [] => scores[0],
+            [minus, plus] => f64::from(if scores[0] > 0.0 { plus } else { minus }),
+            ref classes => f64::from(classes[largest(scores)]),
         }
     }
 
-    /// The probability of the positive class at this score; `None` where the loss gives none: for all but
-    /// the logistic.
-    pub fn probability(&self, score: f64) -> Option<f64> {
-        (self.loss == LossKind::Logistic).then(|| sigmoid(score))
+    /// The probability of the positive class at this score, or of each of more than two classes at these; `None`
+    /// where the loss gives none: for all but the logistic. Those of one class against the rest are divided by their
+    /// sum.
+    pub fn probabilities(&self, scores: &[f64]) -> Option<Vec<f64>> {
+        let of = || if scores.len() == 1 { vec![sigmoid(scores[0])] } else { shares(scores).collect() };
+        (self.loss == LossKind::Logistic).then(of)
     }
 
     /// Writes the model, in the format that the file's name asks for ([`ModelFormat::of`]). The old file stays

@@ -20,7 +20,7 @@ struct Header {
     loss: String,
     l2: Option<f64>,
     l1: Option<f64>,
-    classes: Option<[f32; 2]>,
+    classes: Option<Vec<f32>>,
     one_based: bool,
     names: Option<Vec<String>>,
     provenance: BTreeMap<String, String>,
@@ -37,7 +37,7 @@ pub(super) fn write(model: &SavedModel, path: &Path) -> Result<Vec<u8>> {
         loss: model.loss.to_string(),
         l2: model.l2,
         l1: model.l1,
-        classes: model.classes,
+        classes: Some(model.classes.clone()).filter(|classes| !classes.is_empty()),
         one_based: model.one_based,
         names: model.names.clone(),
         provenance: model.provenance.clone(),
@@ -54,12 +54,14 @@ pub(super) fn write(model: &SavedModel, path: &Path) -> Result<Vec<u8>> {
             Precision::F64 => weights.iter().flat_map(|w| w.to_le_bytes()).collect(),
         }
     };
-    let data = [("weights", &model.weights[..]), ("bias", model.bias.as_slice())]
-        .map(|(name, values)| (name, values.len(), encode(values)));
+    let outputs = model.outputs();
+    let shape = if outputs > 1 { vec![outputs, model.features()] } else { vec![model.features()] };
+    let data =
+        [("weights", shape, encode(&model.weights)), ("bias", vec![model.bias.len()], encode(&model.bias))];
     let tensors = data
         .iter()
-        .filter(|(name, len, _)| *name != "bias" || *len > 0)
-        .map(|(name, len, bytes)| Ok((*name, TensorView::new(dtype, vec![*len], bytes)?)))
+        .filter(|(name, ..)| *name != "bias" || !model.bias.is_empty())
+        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, SafeTensorError>>()
         .map_err(|e| refused(&e))?;
     serialize(tensors, Some(HashMap::from([(ENTRY.to_owned(), header)]))).map_err(|e| refused(&e))
@@ -79,23 +81,37 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<SavedModel> {
         return Err(wrong(found, &format!("format {FORMAT}, which this version reads")));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let (weights, precision) = vector(&tensors, "weights", file)?;
-    let bias = if tensors.names().contains(&"bias") { vector(&tensors, "bias", file)?.0 } else { Vec::new() };
-    if bias.len() > 1 {
-        return Err(wrong(format!("{} biases", bias.len()), "one"));
-    }
+    let (weights, shape, precision) = numbers(&tensors, "weights", file)?;
     let Ok(loss) = header.loss.parse::<LossKind>() else {
         return Err(wrong(format!("loss '{}'", header.loss), "a loss that this version knows"));
     };
-    let classes = header.classes;
-    if loss.is_classification() != classes.is_some() || classes.is_some_and(|[a, b]| a == b) {
+    let classes = header.classes.unwrap_or_default();
+    let distinct = classes.iter().enumerate().all(|(i, class)| !classes[..i].contains(class));
+    if loss.is_classification() != (classes.len() > 1) || !distinct {
         return Err(wrong(
             format!("{loss} loss with classes {classes:?}"),
-            "two classes for a classifier only",
+            "two classes or more for a classifier only",
         ));
     }
-    if let Some(names) = header.names.as_ref().filter(|names| names.len() != weights.len()) {
-        return Err(wrong(format!("{} names for {} features", names.len(), weights.len()), "one for each"));
+    let outputs = if classes.len() > 2 { classes.len() } else { 1 };
+    let (features, fits) = match *shape {
+        [features] => (features, outputs == 1),
+        [classes, features] => (features, outputs > 1 && classes == outputs),
+        _ => (0, false),
+    };
+    if !fits {
+        let expected = if outputs > 1 { format!("[{outputs}, features]") } else { "[features]".to_owned() };
+        return Err(wrong(format!("tensor 'weights' of shape {shape:?}"), &expected));
+    }
+    let bias = match tensors.names().contains(&"bias") {
+        true => numbers(&tensors, "bias", file)?.0,
+        false => Vec::new(),
+    };
+    if !bias.is_empty() && bias.len() != outputs {
+        return Err(wrong(format!("{} biases", bias.len()), &outputs.to_string()));
+    }
+    if let Some(names) = header.names.as_ref().filter(|names| names.len() != features) {
+        return Err(wrong(format!("{} names for {features} features", names.len()), "one for each"));
     }
     Ok(SavedModel {
         loss,
@@ -103,22 +119,12 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<SavedModel> {
         l1: header.l1,
         classes,
         weights,
-        bias: bias.first().copied(),
+        bias,
         one_based: header.one_based,
         names: header.names,
         precision,
         provenance: header.provenance,
     })
-}
-
-/// The numbers of a one-dimensional tensor, all finite.
-fn vector(tensors: &SafeTensors<'_>, name: &str, file: &str) -> Result<(Vec<f64>, Precision)> {
-    let (values, shape, precision) = numbers(tensors, name, file)?;
-    if shape.len() != 1 {
-        let found = format!("tensor '{name}' of shape {shape:?}");
-        return Err(Error::input(file, 0, 0, found, "one dimension of F32 or F64"));
-    }
-    Ok((values, precision))
 }
 
 /// The numbers of a tensor, all finite, with its shape.
@@ -140,7 +146,7 @@ pub(super) fn numbers(
         }
         dtype => {
             let found = format!("tensor '{name}' of type {dtype} and shape {shape:?}");
-            return Err(wrong(found, "one dimension of F32 or F64"));
+            return Err(wrong(found, "numbers of type F32 or F64"));
         }
     };
     if let Some(at) = values.iter().position(|w| !w.is_finite()) {

@@ -7,6 +7,7 @@ mod table;
 pub use page::write_bench_html;
 pub use roofline::write_roofline;
 pub use table::write_bench;
+pub(super) use table::{table, title};
 
 use crate::record::Bench;
 use std::io::{self, Write};

@@ -166,7 +166,12 @@ pub(super) fn change(bench: &Bench, case: &Case) -> Vec<String> {
 }
 
 /// Columns as wide as they must be; the first `left` of them begin on the left.
-pub(super) fn table(out: &mut dyn Write, style: Style, rows: &[Vec<String>], left: usize) -> io::Result<()> {
+pub(in crate::report) fn table(
+    out: &mut (impl Write + ?Sized),
+    style: Style,
+    rows: &[Vec<String>],
+    left: usize,
+) -> io::Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     for (number, row) in rows.iter().enumerate() {
@@ -186,6 +191,6 @@ pub(super) fn table(out: &mut dyn Write, style: Style, rows: &[Vec<String>], lef
     Ok(())
 }
 
-pub(super) fn title(out: &mut dyn Write, style: Style, text: &str) -> io::Result<()> {
+pub(in crate::report) fn title(out: &mut (impl Write + ?Sized), style: Style, text: &str) -> io::Result<()> {
     if style.colour { write!(out, "\x1b[1m{text}\x1b[0m") } else { write!(out, "{text}") }
 }
