@@ -19,6 +19,7 @@ use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
 use crate::params::{Params, Update};
 use crate::real::Real;
+use crate::step::Optimizer;
 use crate::sync::{Arc, scope};
 use crate::topology::Topology;
 use std::time::{Duration, Instant};
@@ -167,10 +168,11 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
     }
     // What others have learnt beside the parameters is not saved.
     let plain = matches!(plan.algorithm, Algorithm::Sgd | Algorithm::Sdca);
-    if !(plain && plan.averaging == Averaging::None) {
-        let found = format!("algorithm {}, average {}", plan.algorithm, plan.averaging);
+    if !(plain && plan.averaging == Averaging::None && plan.optimizer == Optimizer::Sgd) {
+        let Plan { algorithm, optimizer, averaging, .. } = plan;
         return Err(Error::usage(format!(
-            "checkpoint: found {found}, expected sgd or sdca without an average"
+            "checkpoint: found algorithm {algorithm}, optimizer {optimizer}, average {averaging}, expected sgd or sdca \
+             with optimizer sgd and without an average"
         )));
     }
     let identity = identity(plan, objective);
