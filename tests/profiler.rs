@@ -132,9 +132,9 @@ fn the_mean_delay_stays_n_minus_1_with_a_straggler() {
     assert!(compute(&run, 0) > 20 * compute(&run, 1));
 }
 
-/// Workers wait for each other before they start, and their first gradients are slow: neither is lengthened.
+/// The first gradient finds nothing in the caches, and may have been interrupted besides.
 #[test]
-fn what_comes_before_the_first_gradient_is_not_lengthened() {
+fn the_first_gradient_is_not_lengthened() {
     struct Waking(AtomicBool);
     impl Objective for Waking {
         type Gradient = ();
