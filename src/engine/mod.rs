@@ -290,8 +290,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// Trains the model on `data`.
     ///
     /// # Errors
-    /// [`Error::Usage`] with a line for each option that is out of range; an input error where data and model
-    /// do not fit; [`Error::Panic`] where the objective panicked.
+    /// [`Error::Usage`](crate::Error::Usage) with a line for each option that is out of range; an input error where
+    /// data and model do not fit; [`Error::Panic`](crate::Error::Panic) where the objective panicked.
     pub fn run(mut self, data: &M::Data) -> Result<Run<T>>
     where
         M: Model<T>,

@@ -65,8 +65,9 @@ const FREQUENT: usize = 64;
 /// See [`FREQUENT`].
 const SAMPLED: u8 = 8;
 
-/// The rate of SVRG and SAGA × the mean smoothness of an example in their scale. On five data sets 0.1 needed up to
-/// three times as many epochs; 1 diverged on a table of 123 features, and was three times as fast on wide text.
+/// The rate of SVRG and SAGA × the mean smoothness of an example in their scale. In a prototype of a like scale 0.1
+/// needed up to three times as many epochs, on three data sets; 1 did not converge on a table of 123 features, and
+/// was faster on wide text.
 const STEP: f64 = 0.3;
 
 impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
