@@ -237,7 +237,7 @@ impl Entry {
             bytemuck::cast_slice(&data.labels),
             bytemuck::cast_slice(&data.order),
             bytemuck::cast_slice(of_rank),
-            bytemuck::cast_slice(&data.lines),
+            bytemuck::cast_slice(data.lines.as_slice()),
         ];
         let sums: Vec<u64> =
             arrays.iter().flat_map(|a| a.par_chunks(BLOCK).map(xxh3_64).collect::<Vec<_>>()).collect();

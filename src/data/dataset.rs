@@ -25,7 +25,7 @@ pub struct Dataset {
     pub(super) name: String,
     pub(super) hash: String,
     /// Where the rows of a text are; empty where there was none.
-    pub(super) lines: Arc<[Stretch]>,
+    pub(super) lines: Arc<Vec<Stretch>>,
     pub(super) cached: Cached,
 }
 
