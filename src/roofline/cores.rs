@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn a_line_takes_some_nanoseconds() {
         match ping_pong() {
-            Some(ns) => assert!((1.0..1e5).contains(&ns), "{ns} ns"),
+            // On a busy machine each turn may wait for a time slice.
+            Some(ns) => assert!((1.0..1e7).contains(&ns), "{ns} ns"),
             None => assert!(two_cores().is_none()),
         }
     }
