@@ -8,6 +8,7 @@ mod error;
 mod hogwild;
 mod kernel;
 mod law;
+mod memory;
 mod model;
 #[cfg(all(test, loom))]
 mod models;

@@ -7,31 +7,35 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts from the bottom up, and what each may import besides itself. What is not listed here fails.
-const IMPORTS: [(&str, &[&str]); 22] = [
+const IMPORTS: [(&str, &[&str]); 23] = [
     ("sync", &[]),
     ("error", &[]),
     ("real", &["kernel", "sync"]),
     ("kernel", &["real", "sync"]),
     ("weights", &["kernel", "real"]),
     ("output", &["error"]),
+    ("memory", &["error"]),
     ("law", &["error"]),
     ("params", &["error", "kernel", "real", "sync", "weights"]),
     ("clock", &["sync"]),
     ("delay", &["error", "sync"]),
     ("step", &["error", "sync"]),
-    ("data", &["error", "kernel", "output", "sync"]),
+    ("data", &["error", "kernel", "memory", "output", "sync"]),
     ("topology", &["error"]),
     ("model", &["data", "error", "kernel", "output", "real", "weights"]),
     ("hogwild", &["clock", "delay", "error", "kernel", "model", "params", "real", "step", "sync", "weights"]),
     (
         "engine",
         &[
-            "clock", "data", "delay", "error", "hogwild", "kernel", "law", "model", "output", "params",
-            "real", "step", "sync", "topology", "weights",
+            "clock", "data", "delay", "error", "hogwild", "kernel", "law", "memory", "model", "output",
+            "params", "real", "step", "sync", "topology", "weights",
         ],
     ),
     // Deterministic and on one thread: neither `engine` and `hogwild` nor `sync`; of `params` a formula.
-    ("sim", &["data", "delay", "error", "kernel", "law", "model", "params", "real", "step", "weights"]),
+    (
+        "sim",
+        &["data", "delay", "error", "kernel", "law", "memory", "model", "params", "real", "step", "weights"],
+    ),
     ("roofline", &["kernel", "model", "params", "sync", "topology", "weights"]),
     ("record", &["delay", "error"]),
     ("report", &["delay", "error", "output", "record"]),

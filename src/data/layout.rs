@@ -1,7 +1,9 @@
 //! Where rows and features go: rows into the order in which they will be visited, features renumbered by
 //! falling frequency.
 
+use crate::error::Result;
 use crate::kernel::Rows;
+use crate::memory;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
@@ -12,6 +14,11 @@ pub(super) struct Placed {
     pub ids: Vec<u32>,
     pub values: Vec<f32>,
     pub labels: Vec<f32>,
+}
+
+/// Refuses more features than there is memory for: counts and numbering take 16 bytes each.
+pub(super) fn check_features(name: &str, features: usize) -> Result<()> {
+    memory::check(&format!("{name}: {features} features"), 16 * features as u128, "take fewer")
 }
 
 /// The rows at these positions, with their labels, in parallel. O(their nonzeros).

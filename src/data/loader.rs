@@ -10,6 +10,7 @@ use super::source::{Bytes, Input, Stamp};
 use super::table::{self, Form, Missing};
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
+use crate::memory;
 use crate::sync::Arc;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -266,6 +267,9 @@ impl Loader {
         if u32::try_from(rows).is_err() {
             return Err(Error::input(name, 0, 0, format!("{rows} rows"), "at most 4294967295"));
         }
+        let values: u128 = lines.bounds.iter().map(|&bound| u128::from(bound)).sum();
+        let what = format!("{name}: {rows} rows of {values} values");
+        memory::check(&what, 8 * values + 28 * rows as u128, "take fewer")?;
         let format = Format { first: u64::from(!zero_based), limit, constant };
         // The hash goes over the bytes one after the other: beside the order, which does so too.
         let (hash, placed) = rayon::join(
@@ -286,6 +290,7 @@ impl Loader {
             Some(numbering) => numbering.clone(),
             None => {
                 let features = end.max(self.features);
+                layout::check_features(name, features)?;
                 let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
                 Arc::new(Numbering {
                     ids,

@@ -109,6 +109,10 @@ impl Bytes {
         };
         let packed = self.part(0, self.len(), &mut buffer)?;
         format.decompress(packed).map(Bytes::Owned).map_err(|e| {
+            let of_xz = e.get_ref().and_then(|e| e.downcast_ref::<liblzma::stream::Error>());
+            if e.kind() == io::ErrorKind::OutOfMemory || of_xz == Some(&liblzma::stream::Error::Mem) {
+                return Error::io("unpack", name, e);
+            }
             let found = format!("a damaged or truncated {} stream ({e})", format.name());
             Error::input(name, 0, 0, found, "a whole one")
         })

@@ -5,6 +5,7 @@ use super::average::Averaging;
 use super::blocks;
 use super::checkpoint::{Checkpoint, Keeping};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::{Curvature, Objective};
 use crate::params::Update;
 use crate::real::Real;
@@ -191,10 +192,11 @@ impl Options {
         if leashed && self.averaging != Averaging::None {
             wrong.push(format!("average: expected none with {} updates", self.update));
         }
-        if (self.keeping.is_some() || self.resume.is_some()) && (leashed || self.optimizer != Optimizer::Sgd)
-        {
-            let line = "checkpoints: found leashed updates or an optimizer, expected neither: workers have more to keep";
-            wrong.push(line.into());
+        if (self.keeping.is_some() || self.resume.is_some()) && leashed {
+            wrong.push(
+                "checkpoints: found leashed updates, expected others: workers have copies of their own"
+                    .into(),
+            );
         }
         let block = if leashed { BlockSize::Rows(1) } else { block };
         let pins = match topology.plan(&self.pin, workers) {
@@ -226,6 +228,11 @@ impl Options {
         let evaluate_every = self.evaluate_every.min(epochs.ceil() as usize).max(1);
         let phase = examples.saturating_mul(evaluate_every);
         let chunk = if block > 1 { block } else { direct_chunk(workers, phase, self.batch).min(examples) };
+        // The shared ones, those of evaluations, the best, what the objective keeps for each; and the workers' copies.
+        let numbers = 4 * parameters as u128
+            + workers as u128 * (2 * hot as u128 + self.optimizer.vectors() * parameters as u128);
+        let what = format!("{workers} workers on {parameters} parameters");
+        memory::check(&what, numbers * size_of::<T>() as u128, "take fewer")?;
         let mut warnings = Vec::new();
         if workers > topology.cores() {
             warnings.push(format!(

@@ -18,7 +18,6 @@ mod recorders;
 mod replay;
 mod run;
 mod server;
-mod space;
 mod tune;
 mod watch;
 

@@ -4,10 +4,10 @@ use super::core::{Core, Share, WORKER};
 use super::problem::Problem;
 use super::recorders::Recorders;
 use super::server::{Algorithm, Assignment, Server};
-use super::space;
 use super::watch::Watch;
 use crate::delay::Profile;
 use crate::law::Law;
+use crate::memory;
 use crate::step::StepRule;
 use crate::{Error, Result};
 
@@ -302,7 +302,8 @@ impl Simulation {
         let vectors = self.algorithm.vectors(self.workers, self.in_flight);
         let what = format!("{} workers and {vectors} snapshots of {dimension} parameters", self.workers);
         let workers = self.workers as u128 * WORKER as u128;
-        space::check(&what, space::vectors(vectors, dimension).saturating_add(workers))
+        let bytes = memory::vectors(vectors, dimension).saturating_add(workers);
+        memory::check(&what, bytes, "take fewer workers or parameters")
     }
 }
 

@@ -32,6 +32,15 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
+    /// How many vectors as long as the parameters a worker keeps.
+    pub(crate) fn vectors(self) -> u128 {
+        match self {
+            Self::Sgd => 0,
+            Self::Momentum { .. } => 2,
+            Self::Adam { .. } => 3,
+        }
+    }
+
     /// What a user with so many workers should know.
     pub(crate) fn warning(self, workers: usize) -> Option<String> {
         let others = (workers - 1) as f64;

@@ -45,6 +45,7 @@ impl Table {
             (starts, ids, values) = with_constant(&starts, &ids, &values, constant);
         }
         let features = like.map_or(found.max(at_least), |like| like.ids.len());
+        layout::check_features(name, features)?;
         let sound = |e: RowsError| Error::input(name, 0, 0, e.to_string(), "sound rows");
         let rows = Rows::new(starts, ids, values, features).map_err(sound)?;
         let labels = labels.unwrap_or_else(|| vec![f32::NAN; count]);

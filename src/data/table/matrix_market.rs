@@ -3,6 +3,7 @@
 
 use super::{Table, number_of};
 use crate::error::{Error, Result};
+use crate::memory;
 
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
     let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.trim_ascii()).enumerate();
@@ -68,6 +69,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
         let found = format!("row {}, column {} twice", pair[0].0 + 1, pair[0].1 + 1);
         return Err(Error::input(name, 0, 0, found, "each once"));
     }
+    memory::check(&format!("{name}: {rows} rows"), 16 * rows as u128, "take fewer")?;
     let mut table = Table::new(features);
     let mut left = entries.into_iter().peekable();
     for row in 0..rows as u32 {

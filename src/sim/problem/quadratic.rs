@@ -4,7 +4,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::rand_core::SeedableRng;
 
 use super::{Problem, Stream};
-use crate::sim::space;
+use crate::memory;
 use crate::{Error, Result};
 
 /// f_i(x) = ½·Σ_j λ_j·(x_j − c_ij)², with normal noise on the gradients; f is the mean over i.
@@ -112,7 +112,8 @@ impl Quadratic {
         let d = self.spectrum.len();
         // Twice: as drawn, and as kept.
         let what = format!("{workers} minimisers of {d} parameters");
-        space::check(&what, space::vectors(workers, d).saturating_mul(2))?;
+        let bytes = memory::vectors(workers, d).saturating_mul(2);
+        memory::check(&what, bytes, "take fewer workers or parameters")?;
         let mut stream = Stream::seed_from_u64(seed);
         let mut centres: Vec<Vec<f64>> =
             (0..workers).map(|_| (0..d).map(|_| StandardNormal.sample(&mut stream)).collect()).collect();
