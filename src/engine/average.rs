@@ -142,6 +142,23 @@ impl<T: Real> Average<T> {
         (weight > 0.0).then(|| self.sums.snapshot().into_iter().map(of).collect())
     }
 
+    /// Appends the sum to `numbers`, and tells the weights' sum. While no worker runs.
+    pub(super) fn save(&self, numbers: &mut Vec<T>) -> f64 {
+        numbers.extend(self.sums.snapshot());
+        // Relaxed: the workers wait.
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Takes back what [`save`](Self::save) told, from the front of `numbers`; false if it does not fit.
+    pub(super) fn restore(&self, numbers: &mut &[T], weight: f64) -> bool {
+        let Some((own, rest)) = numbers.split_at_checked(self.sums.len()) else { return false };
+        self.sums.store(own);
+        // Relaxed: no worker runs.
+        self.weight.store(weight, Ordering::Relaxed);
+        *numbers = rest;
+        weight >= 0.0
+    }
+
     /// Forgets what was added.
     pub(super) fn clear(&self) {
         self.sums.store(&vec![T::ZERO; self.sums.len()]);

@@ -1,10 +1,11 @@
 //! A run on disk: what is needed to go on as if it had not been interrupted.
 //!
 //! A file is `asgdckpt`, the length of a header (8 bytes, little-endian), the header as JSON, the parameters, those of
-//! the best evaluation if there are any, the objective's own state, and the xxh3-128 of all before. It is written to a
+//! the best evaluation if there are any, the objective's own state, what the engine keeps beside the parameters ([`Beside`](super::beside::Beside)), and the xxh3-128 of all before. It is written to a
 //! temporary file beside its place, brought to disk and renamed ([`output`](crate::output)): whatever happens, the
 //! place holds the last whole checkpoint.
 
+use super::beside::Kept;
 use super::run::Point;
 use crate::delay::Profile;
 use crate::error::{Error, Result};
@@ -120,8 +121,11 @@ pub(super) struct Header {
     parameters: usize,
     /// … the objective of the best evaluation, …
     good: Option<f64>,
-    /// … and the numbers of the objective's own state.
+    /// … the numbers of the objective's own state, …
     state: usize,
+    /// … and those that the engine keeps beside the parameters.
+    pub kept: Kept,
+    beside: usize,
 }
 
 /// A run as it was at one moment.
@@ -130,6 +134,7 @@ pub(super) struct Saved<T> {
     pub params: Vec<T>,
     pub good: Option<(Arc<Vec<T>>, f64)>,
     pub state: Vec<T>,
+    pub beside: Vec<T>,
 }
 
 impl<T: Real> Saved<T> {
@@ -157,8 +162,10 @@ impl<T: Real> Saved<T> {
             parameters: 0,
             good: None,
             state: 0,
+            kept: Kept::default(),
+            beside: 0,
         };
-        Self { header, params: Vec::new(), good: None, state: Vec::new() }
+        Self { header, params: Vec::new(), good: None, state: Vec::new(), beside: Vec::new() }
     }
 
     /// Puts it at `path`, in place of what is there.
@@ -172,6 +179,7 @@ impl<T: Real> Saved<T> {
         }
         let header = &mut self.header;
         (header.parameters, header.state) = (self.params.len(), self.state.len());
+        header.beside = self.beside.len();
         header.good = self.good.as_ref().map(|(_, objective)| *objective);
         let header = serde_json::to_vec(&header).map_err(|e| Error::io("write", path, e.into()))?;
         let good = self.good.as_ref().map_or(&[][..], |(params, _)| params);
@@ -184,7 +192,7 @@ impl<T: Real> Saved<T> {
             put(MAGIC)?;
             put(&(header.len() as u64).to_le_bytes())?;
             put(&header)?;
-            for numbers in [&self.params, good, &self.state] {
+            for numbers in [&self.params, good, &self.state, &self.beside] {
                 // By pieces, which are in the cache when they are written after they were hashed.
                 numbers.chunks(PIECE).try_for_each(|piece| put(bytemuck::cast_slice(piece)))?;
             }
@@ -257,6 +265,7 @@ impl Checkpoint {
         bytes.drain(..16 + text);
         let copies = if header.good.is_some() { 2 } else { 1 };
         let numbers = header.parameters.checked_mul(copies).and_then(|n| n.checked_add(header.state));
+        let numbers = numbers.and_then(|n| n.checked_add(header.beside));
         if numbers.and_then(|n| n.checked_mul(header.width)) != Some(bytes.len()) {
             return wrong(format!("{} bytes of numbers", bytes.len()), "as many as its header says");
         }
@@ -310,8 +319,9 @@ impl Checkpoint {
         let params = rest.by_ref().take(parameters).collect();
         let good =
             header.good.map(|objective| (Arc::new(rest.by_ref().take(parameters).collect()), objective));
-        let state = rest.collect();
-        Ok(Saved { header, params, good, state })
+        let state = rest.by_ref().take(header.state).collect();
+        let beside = rest.collect();
+        Ok(Saved { header, params, good, state, beside })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::algorithm::Algorithm;
 use super::average::{Average, Averaging};
+use super::beside::Beside;
 use super::checkpoint::{Identity, Saved};
 use super::course::Course;
 use super::event::Event;
@@ -19,7 +20,6 @@ use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
 use crate::params::{Params, Update};
 use crate::real::Real;
-use crate::step::Optimizer;
 use crate::sync::{Arc, scope};
 use crate::topology::Topology;
 use std::time::{Duration, Instant};
@@ -66,6 +66,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         workers => Hogwild::with(params, rule, workers, plan.update, epoch)?,
     };
     let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
+    let beside = Beside::new(average, plan.optimizer, plan.workers, objective.parameters());
     let gate = Arc::new(Gate::new(plan.workers));
     let leash = Leash::new(plan.update, hogwild.params().snapshot());
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
@@ -75,6 +76,9 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     let (keeper, resumed) = saved(options, &plan, objective)?;
     if let Some(saved) = &resumed {
         hogwild.resume(&saved.params, saved.header.position.iterations, saved.header.position.steps);
+        if !beside.restore(&saved.header.kept, &saved.beside) {
+            return Err(Error::usage("resume: the checkpoint's averages and means do not fit the run"));
+        }
         for (worker, delays) in workers.iter_mut().zip(&saved.header.delays) {
             worker.resume(delays);
         }
@@ -87,7 +91,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         gate: &gate,
         course: &course,
         plan: &plan,
-        average: average.as_ref(),
+        beside: &beside,
         leash: leash.as_ref(),
         live,
         observer,
@@ -110,9 +114,10 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         let handles: Vec<_> = workers
             .iter_mut()
             .zip(&plan.pins)
-            .map(|(worker, &pin)| {
+            .enumerate()
+            .map(|(number, (worker, &pin))| {
                 let (gate, course, plan) = (&*gate, &course, &plan);
-                let beside = (average.as_ref(), leash.as_ref());
+                let beside = (number, &beside, leash.as_ref());
                 let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
@@ -166,15 +171,6 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
     if options.keeping.is_none() && options.resume.is_none() {
         return Ok((None, None));
     }
-    // What others have learnt beside the parameters is not saved.
-    let plain = matches!(plan.algorithm, Algorithm::Sgd | Algorithm::Sdca);
-    if !(plain && plan.averaging == Averaging::None && plan.optimizer == Optimizer::Sgd) {
-        let Plan { algorithm, optimizer, averaging, .. } = plan;
-        return Err(Error::usage(format!(
-            "checkpoint: found algorithm {algorithm}, optimizer {optimizer}, average {averaging}, expected sgd or sdca \
-             with optimizer sgd and without an average"
-        )));
-    }
     let identity = identity(plan, objective);
     let resumed = options.resume.as_ref().map(|file| file.restore(&identity, objective.parameters()));
     let resumed = resumed.transpose()?;
@@ -198,6 +194,10 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
 fn identity<T: Real, O: Objective<T>>(plan: &Plan, objective: &O) -> Identity {
     let endian = if cfg!(target_endian = "little") { "little" } else { "big" };
     let own = objective.identity().into_iter().map(|(name, value)| (name.to_owned(), value));
+    let average = match plan.averaging {
+        Averaging::None | Averaging::Polyak => plan.averaging.to_string(),
+        of_the_end => format!("{of_the_end} of {} epochs", plan.epochs),
+    };
     let plan = [
         ("examples", objective.examples().to_string()),
         ("algorithm", plan.algorithm.to_string()),
@@ -209,6 +209,8 @@ fn identity<T: Real, O: Objective<T>>(plan: &Plan, objective: &O) -> Identity {
         ("chunk", plan.chunk.to_string()),
         ("grid", plan.grid.to_string()),
         ("step", plan.step.to_string()),
+        ("optimizer", plan.optimizer.to_string()),
+        ("average", average),
         ("epochs from one evaluation to the next", plan.evaluate_every.to_string()),
         ("seed", plan.seed.to_string()),
         ("precision", format!("{}, {endian}-endian", plan.precision)),

@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod average;
+mod beside;
 mod blocks;
 mod checkpoint;
 mod course;

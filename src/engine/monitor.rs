@@ -1,6 +1,7 @@
 //! Watches over the workers from the thread that started them: evaluation, progress, stopping.
 
 use super::average::Average;
+use super::beside::Beside;
 use super::checkpoint::{Position, Saved};
 use super::course::Course;
 use super::gate::{Gate, Rest};
@@ -30,7 +31,7 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub leash: Option<&'a Leash<T>>,
     pub course: &'a Course<'a>,
     pub plan: &'a Plan,
-    pub average: Option<&'a Average<T>>,
+    pub beside: &'a Beside<T>,
     pub live: &'a Live<T>,
     pub observer: &'a mut dyn FnMut(Event<'_>),
     pub readers: Readers,
@@ -182,6 +183,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         }
         self.hogwild.params().copy_into(&mut saved.params);
         self.objective.save_state(&mut saved.state);
+        saved.header.kept = self.beside.save(&mut saved.beside);
         // What was cut short has been added to the seconds.
         let working = if ended || last { 0.0 } else { self.gate.working().as_secs_f64() };
         saved.header.position = Position {
@@ -254,7 +256,11 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
 
     /// The parameters that count: the average, if there is one by now.
     fn point(&self) -> Vec<T> {
-        self.average.and_then(Average::point).unwrap_or_else(|| self.hogwild.params().snapshot())
+        self.beside
+            .average
+            .as_ref()
+            .and_then(Average::point)
+            .unwrap_or_else(|| self.hogwild.params().snapshot())
     }
 
     /// The parameters that a run leaves.
@@ -274,7 +280,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         match &self.good {
             Some((good, before)) if diverges && self.restarts < RESTARTS => {
                 self.put(good);
-                self.average.inspect(|average| average.clear());
+                self.beside.average.iter().for_each(Average::clear);
                 let begun = Instant::now();
                 self.objective.begin(good);
                 self.seconds += begun.elapsed().as_secs_f64();

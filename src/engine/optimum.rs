@@ -176,7 +176,9 @@ impl<T: Real> Solve<'_, T> {
             ));
         }
         if options.keeping.is_some() || options.resume.is_some() {
-            return Err(Error::usage("checkpoint: found algorithm newton, expected sgd or sdca"));
+            return Err(Error::usage(
+                "checkpoint: found algorithm newton, expected another: its passes are few, and start anew from a model",
+            ));
         }
         // Where training starts from parameters that are better than none, a first epoch would lead away from them.
         let first = if options.start.is_some() { 0.0 } else { FIRST_EPOCHS };

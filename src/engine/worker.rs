@@ -1,10 +1,10 @@
 //! The worker's loop: the only code that runs per update besides the core, the objective and the kernels.
 
-use super::average::Average;
+use super::beside::Beside;
 use super::course::Course;
 use super::gate::Gate;
 use super::plan::Plan;
-use crate::hogwild::{Gradient, Inertia, Leash, Worker};
+use crate::hogwild::{Gradient, Leash, Worker};
 use crate::model::Objective;
 use crate::params::Block;
 use crate::real::Real;
@@ -16,11 +16,11 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     curvature: Option<&[f32]>,
     plan: &Plan,
     (course, gate): (&Course<'_>, &Gate),
-    (average, leash): (Option<&Average<T>>, Option<&Leash<T>>),
+    (number, beside, leash): (usize, &Beside<T>, Option<&Leash<T>>),
 ) {
+    let average = beside.average.as_ref();
     let mut iterate = vec![T::ZERO; average.map_or(0, |_| objective.parameters())];
     let mut gradient = objective.buffer();
-    let mut inertia = Inertia::new(plan.optimizer, objective.parameters());
     let mut hand = leash.map(|leash| leash.hand(objective.parameters()));
     let mut block = (plan.block > 1).then(|| Block::new(plan.hot, curvature));
     // Each update's ticket is the one that the update before it left.
@@ -32,14 +32,16 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         }
         worker.set_time_and_brake(course.epoch(c), course.brake());
         let examples = course.examples(c);
+        // Nobody else wants them but who saves the run while it waits at the gate.
+        let mut inertia = beside.inertia(number);
         if let Some(block) = &mut block {
-            let buffers = (&mut gradient, inertia.as_mut());
+            let buffers = (&mut gradient, inertia.as_deref_mut());
             ticket = worker.run_block(ticket, objective, buffers, block, examples, plan.batch).next;
         } else {
             for start in examples.clone().step_by(plan.batch) {
                 let batch = start..(start + plan.batch).min(examples.end);
                 if let Some(hand) = &mut hand {
-                    worker.apply_leashed(hand, objective, (&mut gradient, inertia.as_mut()), batch);
+                    worker.apply_leashed(hand, objective, (&mut gradient, inertia.as_deref_mut()), batch);
                     continue;
                 }
                 objective.gradient(batch, worker.params(), &mut gradient);

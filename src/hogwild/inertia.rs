@@ -35,6 +35,24 @@ impl<T: Real> Inertia<T> {
         })
     }
 
+    /// Appends the means to `numbers`, and tells of how many gradients they are.
+    pub(crate) fn save(&self, numbers: &mut Vec<T>) -> i32 {
+        numbers.extend_from_slice(&self.first);
+        numbers.extend_from_slice(&self.second);
+        self.steps
+    }
+
+    /// Takes back what [`save`](Self::save) told, from the front of `numbers`; false if it does not fit.
+    pub(crate) fn restore(&mut self, numbers: &mut &[T], steps: i32) -> bool {
+        for means in [&mut self.first, &mut self.second] {
+            let Some((own, rest)) = numbers.split_at_checked(means.len()) else { return false };
+            means.copy_from_slice(own);
+            *numbers = rest;
+        }
+        self.steps = steps;
+        steps >= 0
+    }
+
     /// Takes a gradient, which was computed from these weights, into the means, and tells the direction.
     #[inline]
     pub(crate) fn direction<O: Objective<T>, W: Weights<T> + ?Sized>(

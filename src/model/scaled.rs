@@ -267,6 +267,10 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
         })
     }
 
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        Objective::<T>::identity(self.linear)
+    }
+
     fn begin(&self, weights: &[T]) {
         if self.scheme == Scheme::AdaGrad {
             // As if each coordinate had been touched once, with the residuals at zero: no step is longer than the rate.
@@ -276,6 +280,17 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
         } else {
             self.keep(weights);
         }
+    }
+
+    fn save_state(&self, state: &mut Vec<T>) {
+        state.clear();
+        state.extend(self.memory.iter().chain(&self.kept).map(Cell::get));
+    }
+
+    fn restore_state(&self, state: &[T]) -> bool {
+        let fits = state.len() == self.memory.len() + self.kept.len();
+        self.memory.iter().chain(&self.kept).zip(state).for_each(|(cell, &x)| cell.set(x));
+        fits
     }
 
     fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {

@@ -2,8 +2,8 @@
 
 use super::problem::{classes, within_a_minute};
 use asyncsgd::{
-    Algorithm, BlockSize, Checkpoint, Dataset, Error, Every, Live, Logistic, Objective, Run, Sink, Stop,
-    Trainer, Weights, step,
+    Algorithm, Averaging, BlockSize, Checkpoint, Dataset, Error, Every, Live, Logistic, Objective, Run, Sink,
+    Stop, Trainer, Weights, step, step::Optimizer,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -30,6 +30,28 @@ fn dual() -> Trainer<'static, Logistic> {
     direct().algorithm(Algorithm::Sdca).target_gap(1e-14)
 }
 
+/// Step lengths, residuals and mean gradients are.
+fn scaled(algorithm: Algorithm) -> Trainer<'static, Logistic> {
+    direct().epochs(20.0).algorithm(algorithm)
+}
+
+/// Sums of iterates and running means are the engine's.
+fn averaged() -> Trainer<'static, Logistic> {
+    direct().average(Averaging::Weighted(1.0))
+}
+
+fn suffix() -> Trainer<'static, Logistic> {
+    direct().average(Averaging::Suffix(0.9)).block(BlockSize::Rows(32))
+}
+
+fn momentum() -> Trainer<'static, Logistic> {
+    direct().batch(8).optimizer(Optimizer::Momentum { beta: 0.9 }).rate(0.01)
+}
+
+fn adam() -> Trainer<'static, Logistic> {
+    direct().batch(4).optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.999 })
+}
+
 /// Stops the run somewhere in its middle.
 fn stop_at(live: Live, epoch: f64) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
@@ -51,14 +73,17 @@ fn interrupted(configured: Configured, data: &Dataset, path: &Path, workers: usi
 #[test]
 fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
     let directory = tempfile::tempdir().unwrap();
-    for (at, configured) in [direct as Configured, blocks, dual].into_iter().enumerate() {
+    let schemes: [Configured; 3] =
+        [|| scaled(Algorithm::AdaGrad), || scaled(Algorithm::Svrg), || scaled(Algorithm::Saga)];
+    let all = [direct as Configured, blocks, dual, averaged, suffix, momentum, adam];
+    for (at, configured) in all.into_iter().chain(schemes).enumerate() {
         let path = directory.path().join(at.to_string());
         within_a_minute(move || {
             let data = classes(ROWS, 40, 4);
             let whole = configured().workers(1).run(&data).unwrap();
             let part = interrupted(configured, &data, &path, 1);
             assert_eq!(part.stop, Stop::Interrupt);
-            assert!(part.last().epoch < 40.0);
+            assert!(part.last().epoch < whole.last().epoch);
             let saved = Checkpoint::open(&path).unwrap();
             assert_eq!((saved.note(), saved.iterations()), ("a note", part.delays().count()));
             let rest = configured().workers(1).resume(saved).checkpoint(&path, OFTEN, "").run(&data).unwrap();
