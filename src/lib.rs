@@ -24,6 +24,7 @@ mod sync;
 mod topology;
 mod weights;
 
+
 /// The README's examples are compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -31,7 +32,7 @@ struct Readme;
 
 pub use clock::{Clock, Commit, mean_delay};
 pub use data::{
-    Cached, Corpus, Dataset, Entry, FieldRows, Loader, Missing, Problem, Ratings, Scale, Synthetic,
+    Batches, Cached, Corpus, Dataset, Entry, FieldRows, Loader, Missing, Problem, Ratings, Scale, Synthetic,
 };
 pub use engine::{
     Algorithm, Averaging, BlockSize, Checkpoint, Event, Every, Feed, Injection, Live, Lost, Online, Plan,

@@ -115,6 +115,31 @@ fn standard_input_is_data() {
     assert_eq!(valid(&train.output().unwrap().stdout)["data"]["path"], "<stdin>");
 }
 
+#[test]
+fn a_stream_is_learnt_as_it_arrives_and_its_model_predicts() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 2000);
+    let model = folder.path().join("model.safetensors");
+    let stream = |from: &str| {
+        let mut stream = asyncsgd();
+        stream.args(["stream", from, "--workers", "2", "--save"]).arg(&model);
+        stream
+    };
+    let counted = stream(data.to_str().unwrap()).args(["--passes", "2"]).output().unwrap();
+    assert_eq!((counted.status.code(), stderr(&counted)), (Some(0), String::new()));
+    assert_eq!(stdout(&counted).matches("2,000 examples in").count(), 2, "{}", stdout(&counted));
+    let predicted = asyncsgd().args(["predict", "--model"]).arg(&model).arg(&data).output().unwrap();
+    assert_eq!(stdout(&predicted).lines().count(), 2000);
+
+    let mut piped = stream("-");
+    piped.args(["--features", "1000", "--quiet"]).stdin(fs::File::open(&data).unwrap());
+    assert_eq!(piped.output().unwrap().status.code(), Some(0));
+    let saved = asyncsgd::SavedModel::load(&model).unwrap();
+    assert_eq!((saved.features(), &saved.classes[..]), (1000, &[-1.0, 1.0][..]));
+    let refused = stream("-").args(["--passes", "2", "--update", "leashed"]).output().unwrap();
+    assert_eq!((refused.status.code(), stderr(&refused).lines().count()), (Some(2), 3));
+}
+
 /// An interrupted run keeps what was learnt and tells that it was interrupted.
 #[cfg(unix)]
 #[test]

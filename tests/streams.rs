@@ -2,7 +2,8 @@
 #![cfg(not(loom))]
 
 use asyncsgd::{
-    Error, Hogwild, HuberLoss, LogisticLoss, Loss, LossKind, Online, Rows, SquaredLoss, Weights, step, stream,
+    Batches, Error, Hogwild, HuberLoss, Loader, LogisticLoss, Loss, LossKind, Online, Rows, SquaredLoss,
+    Weights, step, stream,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -129,4 +130,57 @@ fn what_cannot_be_learnt_ends_the_stream_with_a_reason() {
     drop(feed);
     let wrong = Online::new(HuberLoss { delta: 1.0 }).workers(0).run(&shared, examples).unwrap_err();
     assert_eq!(wrong.to_string().lines().count(), 2, "{wrong}");
+}
+
+#[test]
+fn batches_are_the_rows_of_the_text() {
+    // Longer than several pieces, with comments, blank lines, ids out of order and no newline at the end.
+    let mut text = String::from("# a comment\n\n");
+    for row in 0..20_000u32 {
+        let (a, b) = (row % 97 + 1, 100 + row % 89);
+        let sign = if row % 3 == 0 { 1 } else { -1 };
+        text += &format!("{sign} {b}:{}.5 {a}:2{}\n", row % 7, if row % 5 == 0 { " # more" } else { "" });
+    }
+    let text = text.trim_end().to_owned();
+    let whole = Loader::bytes("text", text.clone()).load().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("text.gz");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    std::fs::write(&path, &packed).unwrap();
+    assert_eq!(Batches::features(&path, false).unwrap(), whole.features());
+
+    let expected = |row: usize| {
+        let position = whole.order().iter().position(|&r| r as usize == row).unwrap();
+        let ids = whole.row(position).iter().map(|(rank, v)| (whole.feature_order()[rank], v));
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_by_key(|&(id, _)| id);
+        (ids, whole.label(position))
+    };
+    let (mut row, mut batches) = (0, 0);
+    for batch in Batches::open(&path, 188, false).unwrap() {
+        let (rows, labels) = batch.unwrap();
+        for (found, label) in rows.iter().zip(&labels) {
+            if row % 1000 < 2 {
+                let found: Vec<_> = found.iter().map(|(id, v)| (id as u32, v)).collect();
+                assert_eq!((found, *label), expected(row), "row {row}");
+            }
+            row += 1;
+        }
+        batches += 1;
+    }
+    assert_eq!(row, 20_000);
+    assert!(batches > 3, "{batches}");
+
+    std::fs::write(&path, &packed[..packed.len() / 2]).unwrap();
+    let error = Batches::open(&path, 188, false).unwrap().find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("a damaged or truncated gzip stream"), "{error}");
+    assert_eq!(error.exit_code(), 2);
+    let faulty = text + "\n1 189:1\n1 3:x\n";
+    let mut batches = Batches::new("text", std::io::Cursor::new(faulty), 188, false);
+    let error = batches.find_map(Result::err).unwrap().to_string();
+    let expected = "text:20003:3: found index 189, expected at most 188 (as many features as were asked for)";
+    assert_eq!(error, expected);
+    assert!(batches.next().is_none(), "an error is the end");
 }

@@ -14,6 +14,17 @@ Examples:
 Results go to standard output, progress and warnings to standard error.
 Exit codes: 0 success, 2 bad usage or bad input, 1 anything else, 130 interrupted.";
 
+/// After `asyncsgd stream --help`.
+pub const STREAM: &str = "\
+The text is read piece by piece and never held: memory is the parameters, 4 bytes a
+feature, and some megabytes. Each example is learnt once a pass, and its loss counts
+before, so that the mean tells how good the model was on what it had not seen. Rows
+that are sorted by label or time are learnt in that order: shuffle them beforehand.
+
+Examples:
+  asyncsgd stream clicks.svm.zst --save clicks.safetensors
+  produce | asyncsgd stream - --features 1000000 --rate 0.1 --save model.safetensors";
+
 /// After `asyncsgd train --help`.
 pub const TRAIN: &str = "\
 Rules for --step, the weight w(τ) of a gradient that is τ updates late; C is the

@@ -21,6 +21,7 @@ mod progress;
 mod reproduce;
 mod search;
 mod simulate;
+mod stream;
 mod train;
 mod value;
 
@@ -44,6 +45,7 @@ struct Cli {
 enum Command {
     #[command(allow_negative_numbers = true)]
     Train(Box<train::Args>),
+    Stream(stream::Args),
     Predict(predict::Args),
     Data(data::Args),
     #[command(allow_negative_numbers = true)]
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Train(args) => train::run(*args),
+            Command::Stream(args) => stream::run(args),
             Command::Predict(args) => predict::run(&args),
             Command::Data(args) => data::run(args),
             Command::Simulate(args) => simulate::run(*args),

@@ -1,5 +1,6 @@
 //! Data: reading, laying out, splitting, writing and generating it.
 
+mod batches;
 mod cache;
 mod classes;
 mod corpus;
@@ -21,6 +22,7 @@ mod split;
 mod table;
 mod write;
 
+pub use batches::Batches;
 pub use cache::Cached;
 pub use corpus::Corpus;
 pub use dataset::Dataset;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -248,6 +248,16 @@ impl Format {
         }
     }
 
+    /// A reader of what is compressed in `bytes`.
+    fn reader(self, bytes: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
+            Format::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(bytes)),
+            Format::Xz => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(bytes)),
+            Format::Zstd => Box::new(zstd::Decoder::with_buffer(bytes)?),
+        })
+    }
+
     /// All members of the stream, one after the other.
     fn decompress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
@@ -258,5 +268,41 @@ impl Format {
             Format::Zstd => zstd::Decoder::with_buffer(bytes)?.read_to_end(&mut text),
         }?;
         Ok(text)
+    }
+}
+
+/// Reads plain or compressed bytes as they arrive. What is compressed and damaged is an error of kind `InvalidData`.
+pub(super) struct Unpacking<R> {
+    /// Until the first read, which shows whether they are compressed.
+    from: Option<R>,
+    unpacked: Box<dyn Read + Send>,
+    format: Option<Format>,
+}
+
+impl<R: BufRead + Send + 'static> Unpacking<R> {
+    pub fn new(from: R) -> Self {
+        Self { from: Some(from), unpacked: Box::new(io::empty()), format: None }
+    }
+}
+
+impl<R: BufRead + Send + 'static> Read for Unpacking<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if let Some(mut from) = self.from.take() {
+            let mut start = Vec::new();
+            from.by_ref().take(Format::MAGIC).read_to_end(&mut start)?;
+            self.format = Format::of(&start);
+            let whole = io::Cursor::new(start).chain(from);
+            self.unpacked = match self.format {
+                Some(format) => format.reader(whole)?,
+                None => Box::new(whole),
+            };
+        }
+        self.unpacked.read(to).map_err(|e| match self.format {
+            Some(format) if e.kind() != io::ErrorKind::Interrupted => {
+                let found = format!("a damaged or truncated {} stream ({e})", format.name());
+                io::Error::new(io::ErrorKind::InvalidData, found)
+            }
+            _ => e,
+        })
     }
 }

@@ -1,0 +1,211 @@
+//! `asyncsgd stream`.
+
+use super::interrupt;
+use super::options::DelayRule;
+use super::output::Output;
+use super::value::{self, Check, Given};
+use asyncsgd::delay::Profile;
+use asyncsgd::report::count;
+use asyncsgd::step::{Schedule, StepRule};
+use asyncsgd::{Batches, Error, Feed, Hogwild, LossKind, Online, Params, Precision, Result, SavedModel};
+use asyncsgd::{StreamRun, Streamed, Update, stream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Examples in the unit of the schedule's time.
+const UNIT: f64 = 1e5;
+
+/// Batches of some 64 kB of text that wait for the workers at most.
+const WAITING: usize = 64;
+
+/// Train a linear model on text of any length in bounded memory, each example as it arrives
+#[derive(clap::Args, Debug)]
+#[command(after_help = super::help::STREAM)]
+pub struct Args {
+    /// LIBSVM text, plain or compressed; - is standard input. Labels of classifiers: -1 or 0, and 1
+    data: PathBuf,
+    /// The number of features [default: counted in a pass before; needed with standard input]
+    #[arg(long, value_name = "N", value_parser = value::count())]
+    features: Option<Given<usize>>,
+    /// The loss; no penalty is added
+    #[arg(long, value_name = "LOSS", default_value = "logistic", value_parser = value::one_of(&LossKind::ALL))]
+    loss: Given<LossKind>,
+    /// Worker threads, beside the one that reads [default: the cores that we may use]
+    #[arg(long, short = 'j', value_name = "N", value_parser = value::count())]
+    workers: Option<Given<usize>>,
+    /// How an addition reaches a shared parameter: cas, racy or locked
+    #[arg(long, value_name = "MODE", default_value = "cas", value_parser = value::one_of(&Update::ALL))]
+    update: Given<Update>,
+    /// How a gradient's delay τ changes its step, as of train
+    #[arg(long, value_name = "RULE", default_value = "delay-adaptive", value_parser = value::value::<DelayRule>())]
+    step: Given<DelayRule>,
+    /// The base rate
+    #[arg(long, value_name = "ETA", default_value = "0.5", value_parser = value::positive())]
+    rate: Given<f64>,
+    /// How the rate changes with the time, in units of 100,000 examples
+    #[arg(long, value_name = "S", default_value = "inverse-sqrt:1", value_parser = value::value::<Schedule>())]
+    schedule: Given<Schedule>,
+    /// Passes over the file
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value::count())]
+    passes: Given<usize>,
+    /// Feature indices start from 0, not 1
+    #[arg(long)]
+    zero_based: bool,
+    /// Save the model: .safetensors, or LIBLINEAR text when it ends in .model
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// No progress and no report
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where options or data are bad, or the model cannot be written.
+pub fn run(args: Args) -> Result<u8> {
+    let mut check = Check::default();
+    let (loss, passes, rate) = (check.take(args.loss), check.take(args.passes), check.take(args.rate));
+    let (update, schedule) = (check.take(args.update), check.take(args.schedule));
+    let DelayRule { weight, concurrency } = check.take(args.step);
+    let (features, workers) = (check.option(args.features), check.option(args.workers));
+    let piped = args.data == Path::new("-");
+    check.require(
+        !(piped && features.is_none()),
+        "--features: expected a number, as standard input is read once",
+    );
+    check.require(!(piped && passes != 1), "--passes: expected 1, as standard input is read once");
+    let leashed = matches!(update, Update::Leashed { .. });
+    check.require(!leashed, "--update: found leashed, expected cas, racy or locked");
+    check.finish()?;
+    if let Some(path) = &args.save {
+        Output::check(path, &[&args.data])?;
+        asyncsgd::ModelFormat::of(path)?;
+    }
+    let features = match features {
+        Some(features) => features,
+        None => Batches::features(&args.data, args.zero_based)?,
+    };
+    let rule = StepRule { concurrency, ..StepRule::new(rate, weight).schedule(schedule) };
+    let workers = workers.unwrap_or_else(|| asyncsgd::Topology::detect().cores());
+    let shared = Hogwild::<f32>::with(Params::zeros(features), rule, workers, update, UNIT)?;
+    let interrupt = interrupt::flag();
+    let (mut told, mut delays) = (Vec::new(), Profile::default());
+    for _ in 0..passes {
+        let batches = Batches::open(&args.data, features, args.zero_based)?;
+        let (feed, examples) = stream(features, WAITING);
+        let (mut last, quiet) = (Instant::now(), args.quiet);
+        let online = Online::new(loss).workers(workers).observe(|now| {
+            if !quiet && last.elapsed() >= Duration::from_secs(1) {
+                last = Instant::now();
+                super::say(progress(&now));
+            }
+        });
+        let run = std::thread::scope(|scope| {
+            let stopped = || interrupt.load(Ordering::Relaxed);
+            let name = args.data.display().to_string();
+            let reading = scope.spawn(move || read(batches, &feed, loss, &name, stopped));
+            let run = online.run(&shared, examples);
+            // A reader's error is the cause of a stream's end, a worker's that of a feed's.
+            match (run, reading.join()) {
+                (Err(e), _) | (_, Ok(Err(e))) => Err(e),
+                (Ok(run), Ok(Ok(()))) => Ok(run),
+                (_, Err(panic)) => std::panic::resume_unwind(panic),
+            }
+        })?;
+        run.workers.iter().for_each(|worker| delays.merge(&worker.delays));
+        told.push(run);
+        if interrupt.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    let weights = shared.params().snapshot();
+    if weights.iter().any(|w| !w.is_finite()) {
+        super::say("diverged: a lower --rate may help");
+        return Ok(1);
+    }
+    if let Some(path) = &args.save {
+        model(loss, &weights, (&args.data, args.zero_based), &told).save(path)?;
+    }
+    if !args.quiet {
+        super::print(|out, _| {
+            for (pass, run) in (1..).zip(&told) {
+                writeln!(out, "pass {pass:<3} {}", progress(&streamed(run)))?;
+            }
+            writeln!(
+                out,
+                "delay    mean {:.3}, p99 {}, max {}; kept {:.3}; {workers} workers, {} features",
+                delays.mean(),
+                delays.quantile(0.99),
+                delays.max(),
+                delays.kept_mass(),
+                count(features as u64)
+            )
+        })?;
+    }
+    Ok(if interrupt.load(Ordering::Relaxed) { interrupt::EXIT } else { 0 })
+}
+
+fn streamed(run: &StreamRun) -> Streamed {
+    Streamed { examples: run.examples, loss: run.loss, seconds: run.seconds }
+}
+
+fn progress(now: &Streamed) -> String {
+    let speed = now.examples as f64 / now.seconds.max(1e-9);
+    format!(
+        "{} examples in {:.2} s ({:.3e}/s), mean loss {:.6} before each was learnt",
+        count(now.examples),
+        now.seconds,
+        speed,
+        now.loss
+    )
+}
+
+/// Feeds batches until they end or somebody wants to stop.
+fn read(batches: Batches, feed: &Feed, loss: LossKind, name: &str, stopped: impl Fn() -> bool) -> Result<()> {
+    for batch in batches {
+        let (rows, mut labels) = batch?;
+        if loss.is_classification() {
+            for label in &mut labels {
+                *label = match *label {
+                    1.0 => 1.0,
+                    -1.0 | 0.0 => -1.0,
+                    other => {
+                        return Err(Error::input(name, 0, 0, format!("label {other}"), "-1 or 0, or 1"));
+                    }
+                };
+            }
+        }
+        if stopped() || feed.send(rows, labels).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn model(
+    loss: LossKind,
+    weights: &[f32],
+    (data, zero_based): (&Path, bool),
+    told: &[StreamRun],
+) -> SavedModel {
+    let rows: u64 = told.iter().map(|run| run.examples).sum();
+    let provenance = [
+        ("program", concat!("asyncsgd ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("data", data.display().to_string()),
+        ("examples", rows.to_string()),
+    ];
+    SavedModel {
+        loss,
+        l2: Some(0.0),
+        l1: Some(0.0),
+        classes: if loss.is_classification() { vec![-1.0, 1.0] } else { Vec::new() },
+        weights: weights.iter().map(|&w| f64::from(w)).collect(),
+        bias: Vec::new(),
+        one_based: !zero_based,
+        names: None,
+        precision: Precision::F32,
+        provenance: provenance.map(|(key, value)| (key.to_owned(), value)).into(),
+    }
+}

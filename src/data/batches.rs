@@ -1,0 +1,163 @@
+//! Rows of LIBSVM text one batch after the other, in bounded memory.
+
+use super::libsvm::{Format, Limit, MAX_INDEX};
+use super::source::Unpacking;
+use crate::error::{Error, Result};
+use crate::kernel::Rows;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Bytes of text that are parsed together.
+const PIECE: usize = 1 << 16;
+
+/// A longer line is no row: it would take all memory.
+const LONGEST: usize = 1 << 28;
+
+/// The rows of LIBSVM text, plain or compressed, in the order of the text and in batches of some 64 kB of it: for data
+/// that are larger than memory, or that arrive. What the text may say is told at [`Loader`](crate::Loader); the
+/// features keep their indices, and nothing is shuffled.
+///
+/// ```
+/// use asyncsgd::Batches;
+///
+/// let text = &b"1 1:0.5 3:2\n-1 2:1\n"[..];
+/// for batch in Batches::new("text", text, 3, false) {
+///     let (rows, labels) = batch?;
+///     assert_eq!((rows.len(), rows.features(), &labels[..]), (2, 3, &[1.0, -1.0][..]));
+/// }
+/// # Ok::<(), asyncsgd::Error>(())
+/// ```
+pub struct Batches {
+    name: String,
+    from: Box<dyn Read + Send>,
+    format: Format,
+    /// Text that was read, with the part of a line at its end.
+    text: Vec<u8>,
+    /// Lines before it.
+    lines: usize,
+    ended: bool,
+}
+
+impl Batches {
+    /// Will read the file at `path`, or standard input for `-`: rows of `features` features, the first of which has
+    /// index 0 if `zero_based` and else 1.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be opened.
+    pub fn open(path: impl Into<PathBuf>, features: usize, zero_based: bool) -> Result<Self> {
+        let path = path.into();
+        if path == Path::new("-") {
+            return Ok(Self::new("<stdin>", io::stdin(), features, zero_based));
+        }
+        let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+        Ok(Self::new(path.display().to_string(), file, features, zero_based))
+    }
+
+    /// Will read `from`, which errors call `name`; as [`Batches::open`].
+    pub fn new(
+        name: impl Into<String>,
+        from: impl Read + Send + 'static,
+        features: usize,
+        zero_based: bool,
+    ) -> Self {
+        let limit = Limit { features, reason: " (as many features as were asked for)" };
+        let format = Format { first: u64::from(!zero_based), limit, constant: None };
+        let (name, from) = (name.into(), Box::new(Unpacking::new(BufReader::new(from))));
+        Self { name, from, format, text: Vec::new(), lines: 0, ended: false }
+    }
+
+    /// The largest index in the text at `path`, less that of the first feature and plus 1: how many features it has.
+    /// Reads it once, in bounded memory.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is no LIBSVM text.
+    pub fn features(path: impl Into<PathBuf>, zero_based: bool) -> Result<usize> {
+        let mut batches = Self::open(path, MAX_INDEX as usize, zero_based)?;
+        let mut most = 0;
+        while let Some((rows, _)) = batches.next().transpose()? {
+            most = rows.iter().fold(most, |most, row| most.max(row.end()));
+        }
+        Ok(most)
+    }
+
+    /// Reads until the text has whole lines, and where they end; 0 at the end of the text.
+    fn fill(&mut self) -> Result<usize> {
+        loop {
+            if self.ended {
+                return Ok(self.text.len());
+            }
+            let from = self.text.len();
+            let io = |e: io::Error| match e.kind() {
+                io::ErrorKind::InvalidData => Error::input(&self.name, 0, 0, e.to_string(), "a whole one"),
+                _ => Error::io("read", &self.name, e),
+            };
+            let read = self.from.by_ref().take(PIECE as u64).read_to_end(&mut self.text).map_err(io)?;
+            self.ended = read < PIECE;
+            if let Some(at) = self.text[from..].iter().rposition(|&byte| byte == b'\n') {
+                return Ok(from + at + 1);
+            }
+            if self.text.len() > LONGEST {
+                let found = format!("a line of more than {LONGEST} bytes");
+                return Err(Error::input(&self.name, self.lines + 1, 0, found, "a row"));
+            }
+        }
+    }
+
+    /// The rows in the first `end` bytes of the text.
+    fn parse(&self, end: usize) -> Result<(Rows, Vec<f32>)> {
+        let text = &self.text[..end];
+        let most = text.iter().filter(|&&byte| byte == b':').count();
+        let (mut ids, mut values) = (vec![0; most], vec![0.0; most]);
+        let (mut starts, mut labels, mut at, mut len) = (vec![0], Vec::new(), 0, 0);
+        let mut row: Vec<(u32, f32)> = Vec::new();
+        loop {
+            let read = self.format.row(text, at, &mut ids[len..], &mut values[len..]);
+            let Some(read) = read.map_err(|fault| fault.locate(&self.name, text, self.lines))? else { break };
+            let own = len..len + read.len;
+            if !ids[own.clone()].is_sorted() {
+                row.clear();
+                row.extend(ids[own.clone()].iter().copied().zip(values[own.clone()].iter().copied()));
+                row.sort_unstable_by_key(|&(id, _)| id);
+                for (at, &(id, value)) in own.zip(&row) {
+                    (ids[at], values[at]) = (id, value);
+                }
+            }
+            (len, at) = (len + read.len, read.next);
+            starts.push(len as u64);
+            labels.push(read.label);
+        }
+        ids.truncate(len);
+        values.truncate(len);
+        let sound = |e: crate::kernel::RowsError| Error::input(&self.name, 0, 0, e.to_string(), "sound rows");
+        let rows = Rows::new(starts, ids, values, self.format.limit.features).map_err(sound)?;
+        Ok((rows, labels))
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<(Rows, Vec<f32>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let end = match self.fill() {
+                Ok(0) => return None,
+                Ok(end) => end,
+                Err(e) => {
+                    (self.ended, self.text) = (true, Vec::new());
+                    return Some(Err(e));
+                }
+            };
+            let batch = self.parse(end);
+            if batch.is_err() {
+                (self.ended, self.text) = (true, Vec::new());
+                return Some(batch);
+            }
+            self.lines += self.text[..end].iter().filter(|&&byte| byte == b'\n').count();
+            self.text.drain(..end);
+            if batch.as_ref().is_ok_and(|(rows, _)| !rows.is_empty()) {
+                return Some(batch);
+            }
+        }
+    }
+}
