@@ -190,6 +190,16 @@ fn bad_tables_give_one_line_each() {
         ("csv-label-missing", b"a,y\n1,\n".into()),
         ("csv-header-only", b"a,y\n".into()),
         ("npy-short", square(&floats(&[1.0; 3]))),
+        ("npy-no-values", npy("<f4", "1000000000000, 0", &[])),
+        ("csr-fraction", {
+            let members = [
+                ("indptr", npy("<f4", "2,", &floats(&[0.0, 1.0]))),
+                ("indices", npy("<f4", "1,", &floats(&[0.5]))),
+                ("data", npy("<f4", "1,", &floats(&[1.0]))),
+                ("shape", npy("<i8", "2,", &ints(&[1, 2]))),
+            ];
+            npz(&members, zip::CompressionMethod::Stored)
+        }),
         ("npy-nan", square(&floats(&[1.0, 1.0, f32::NAN, 1.0]))),
         ("npy-cube", npy("<f4", "2, 1, 1", &floats(&[1.0; 2]))),
         ("npy-complex", npy("<c8", "1, 1", &[0; 8])),
@@ -204,6 +214,8 @@ fn bad_tables_give_one_line_each() {
         ("idx-sizes", idx(8, &[2, 3], &[1; 5])[..9].into()),
         ("idx-labels", idx(8, &[3], &[1; 3])),
         ("idx-huge", idx(14, &[u32::MAX; 4], &[1; 3])),
+        ("idx-no-rows", idx(8, &[0, 1 << 31, 1 << 31, 1 << 31], &[])),
+        ("idx-no-values", idx(8, &[u32::MAX, 0], &[])),
         ("idx-nan", idx(13, &[1, 1], &f32::NAN.to_be_bytes())),
         ("mm-complex", b"%%MatrixMarket matrix coordinate complex general\n".into()),
         ("mm-sizes", format!("{mm}2 2\n").into()),

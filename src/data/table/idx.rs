@@ -84,7 +84,9 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
     }
     let numbers = array.numbers(255.0);
     finite(&numbers, &array, name)?;
-    Ok(Table::dense(numbers.into_iter(), array.shape[0], array.shape[1..].iter().product()))
+    // Where there are no rows, the other sizes may multiply to anything.
+    let width = array.shape[1..].iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    Ok(Table::dense(numbers.into_iter(), array.shape[0], width.unwrap_or(0)))
 }
 
 pub(super) fn labels(bytes: &[u8], name: &str) -> Result<Vec<f32>> {

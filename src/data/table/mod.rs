@@ -60,10 +60,11 @@ impl Table {
         self.starts.push(self.ids.len() as u64);
     }
 
-    /// A table of rows with `width` values each.
+    /// A table of rows with `width` values each. Without values there are no rows, however many a file claims.
     fn dense(values: impl Iterator<Item = f32>, rows: usize, width: usize) -> Self {
         let mut table = Self::new(width);
         let mut values = values;
+        let rows = if width > 0 { rows } else { 0 };
         (0..rows).for_each(|_| table.push(values.by_ref().take(width)));
         table
     }
@@ -118,6 +119,10 @@ impl Form {
             Self::Idx => idx::read(bytes, name)?,
             Self::MatrixMarket => matrix_market::read(bytes, name)?,
         };
+        if table.rows() == 0 || table.features == 0 {
+            let found = format!("{} rows with {} features", table.rows(), table.features);
+            return Err(Error::input(name, 0, 0, found, "at least one of each"));
+        }
         let beside = || (self == Self::Idx).then(|| idx::labels_beside(Path::new(name))).flatten();
         let found = options.labels.clone().or_else(|| if table.labels.is_none() { beside() } else { None });
         if let Some(path) = found {
@@ -138,10 +143,6 @@ impl Form {
         if table.labels.is_none() && !options.unlabelled {
             let expected = "labels: in a file of their own (--labels), a column (--label) or an array y";
             return Err(Error::input(name, 0, 0, "rows without labels", expected));
-        }
-        if table.rows() == 0 || table.features == 0 {
-            let found = format!("{} rows with {} features", table.rows(), table.features);
-            return Err(Error::input(name, 0, 0, found, "at least one of each"));
         }
         Ok(table)
     }

@@ -175,6 +175,10 @@ fn compressed(starts: &[f64], ids: &[f64], values: &[f64], shape: &[f64], name: 
     };
     let rising = starts.windows(2).all(|pair| pair[0] <= pair[1]);
     let ends = starts.first() == Some(&0.0) && starts.last() == Some(&(ids.len() as f64));
+    let whole = |numbers: &[f64]| numbers.iter().all(|x| x.fract() == 0.0);
+    if !(whole(starts) && whole(ids) && whole(shape)) {
+        return Err(wrong("fractions in row starts, ids or shape".into(), "whole numbers"));
+    }
     if starts.len() as f64 != rows + 1.0 || !rising || !ends || ids.len() != values.len() {
         let found = format!("{} row starts for {} ids and {} values", starts.len(), ids.len(), values.len());
         return Err(wrong(found, "rows + 1, rising from 0 to the number of ids and values (CSR)"));
