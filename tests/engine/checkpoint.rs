@@ -32,24 +32,24 @@ fn dual() -> Trainer<'static, Logistic> {
 
 /// Step lengths, residuals and mean gradients are.
 fn scaled(algorithm: Algorithm) -> Trainer<'static, Logistic> {
-    direct().epochs(20.0).algorithm(algorithm)
+    direct().epochs(12.0).algorithm(algorithm)
 }
 
 /// Sums of iterates and running means are the engine's.
 fn averaged() -> Trainer<'static, Logistic> {
-    direct().average(Averaging::Weighted(1.0))
+    direct().epochs(12.0).average(Averaging::Weighted(1.0))
 }
 
 fn suffix() -> Trainer<'static, Logistic> {
-    direct().average(Averaging::Suffix(0.9)).block(BlockSize::Rows(32))
+    direct().epochs(12.0).average(Averaging::Suffix(0.9)).block(BlockSize::Rows(32))
 }
 
 fn momentum() -> Trainer<'static, Logistic> {
-    direct().batch(8).optimizer(Optimizer::Momentum { beta: 0.9 }).rate(0.01)
+    direct().epochs(12.0).batch(8).optimizer(Optimizer::Momentum { beta: 0.9 }).rate(0.01)
 }
 
 fn adam() -> Trainer<'static, Logistic> {
-    direct().batch(4).optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.999 })
+    direct().epochs(12.0).batch(4).optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.999 })
 }
 
 /// Stops the run somewhere in its middle.
