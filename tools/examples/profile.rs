@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let run = Trainer::new(Logistic::default())
         .workers(4)
         .block(BlockSize::Rows(64)) // an update each 64 examples: delays are counted in these
-        .epochs(5)
+        .epochs(2)
         .profile(true)
         .inject(injection)
         .run(&train)?;
