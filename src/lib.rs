@@ -1,4 +1,24 @@
 //! Lock-free asynchronous SGD that measures every gradient's delay and scales each update by it.
+//!
+//! ```
+//! use asyncsgd::{Dataset, Logistic, Trainer};
+//!
+//! let (train, _) = Dataset::flights(0)?; // or Dataset::open("data.svm.zst")?.binary()?
+//! let run = Trainer::new(Logistic::default()).epochs(1).run(&train)?;
+//! println!("{}", run.summary());
+//! # Ok::<(), asyncsgd::Error>(())
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | choose a mode, a rule, a block; read a profile | the [`guide`] |
+//! | train a model on a data set | [`Trainer`], [`Dataset`], [`Logistic`] and its sisters |
+//! | minimise a function of your own | [`Objective`] |
+//! | bring your own threads | [`Hogwild`], [`Worker`] |
+//! | read, steer and save a run while it goes on | [`Live`], [`Checkpoint`] |
+//! | train on what arrives, or is larger than memory | [`stream()`], [`Online`], [`Batches`] |
+//! | measure delays | [`delay`] |
+//! | simulate any number of workers | [`sim`] |
 
 mod clock;
 mod data;
