@@ -27,6 +27,7 @@ GRIDS = {
     "LIBLINEAR": [{"solver": s, "tolerance": t} for s, tolerances in
                   ((0, (0.3, 0.1, 0.03, 0.01, 0.001)), (7, (3, 1, 0.3, 0.1, 0.03))) for t in tolerances],
     "Vowpal Wabbit": [{"rate": r, "power": 0.5, "epochs": e} for r in (0.1, 1, 10) for e in EPOCHS[1:5]],
+    "xLearn": [{"rate": r, "epochs": e} for r in (0.01, 0.1, 0.5) for e in EPOCHS[1:5]],
 }
 
 
@@ -155,7 +156,7 @@ def compare(path, folder, program, repeats):
         print(f"{name:14} {told(seconds.get(1e-2), '11.3f'):>11} {told(seconds.get(1e-3), '11.3f'):>11} "
               f"{least[name]:>10.1e} {told(max(rates, default=None), '.0f'):>13} {told(speed, '.0f'):>10} "
               f"{told(memory, '.0f'):>8}  {'; '.join(words(s) for s in settings.values())}")
-    for suffix in (".data.npz", ".vw", ".cache"):
+    for suffix in (".data.npz", ".vw", ".cache", ".xlearn", ".xlearn.bin", ".xlearn.txt", ".xlearn.model"):
         pathlib.Path(data.out + suffix).unlink(missing_ok=True)
 
 

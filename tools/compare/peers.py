@@ -7,6 +7,8 @@ OUT-<number>.npy for each setting of the JSON list SETTINGS and prints a JSON li
 """
 
 import json
+import os
+import pathlib
 import sys
 import time
 
@@ -84,9 +86,50 @@ def vowpal_wabbit(data, out):
     return None, train
 
 
+def xlearn(data, out):
+    """Linear model by --opt sgd on all cores. It tells no times: reading is what remains of a run without its epochs."""
+    # Its log is named after the user, and none is a crash.
+    os.environ.setdefault("USER", "nobody")
+    import xlearn as library
+
+    # It keeps what it has read beside the file.
+    text = pathlib.Path(out + ".xlearn").absolute()
+    text.unlink(missing_ok=True)
+    text.symlink_to(pathlib.Path(data).absolute())
+    kept = pathlib.Path(f"{text}.bin")
+    kept.unlink(missing_ok=True)
+    x, _ = matrix(out)
+
+    def fit(rate, epochs):
+        model = library.create_linear()
+        model.setTrain(str(text))
+        model.disableEarlyStop()
+        model.disableNorm()
+        model.setQuiet()
+        model.setTXTModel(f"{text}.txt")
+        setting = {"task": "binary", "opt": "sgd", "lr": rate, "lambda": 1.0 / x.shape[0], "epoch": epochs,
+                   "nthread": os.cpu_count()}
+        return timed(lambda: model.fit(setting, f"{text}.model"))[0]
+
+    first, again, more = fit(0.1, 1), fit(0.1, 1), fit(0.1, 5)
+    epoch = max(more - again, 0.0) / 4
+
+    def train(setting):
+        whole = fit(setting["rate"], setting["epochs"])
+        w = np.zeros(x.shape[1])
+        for line in open(f"{text}.txt", encoding="ascii"):
+            name, value = line.split(":")
+            if name.startswith("i_") and 1 <= int(name[2:]) <= len(w):
+                w[int(name[2:]) - 1] = float(value)
+        return max(whole - (again - epoch), epoch), w
+
+    return first - epoch, train
+
+
 def main():
     name, data, out, settings = sys.argv[1:]
-    load, train = {"scikit-learn": scikit_learn, "LIBLINEAR": liblinear, "Vowpal Wabbit": vowpal_wabbit}[name](data, out)
+    peers = {"scikit-learn": scikit_learn, "LIBLINEAR": liblinear, "Vowpal Wabbit": vowpal_wabbit, "xLearn": xlearn}
+    load, train = peers[name](data, out)
     seconds = []
     for number, setting in enumerate(json.loads(settings)):
         taken, w = train(setting)
