@@ -36,7 +36,7 @@ pub use profile::{Bucket, Profile, Profiles};
 pub use recorder::{Reader, Recorder};
 pub use timeline::{Span, Timeline};
 pub use timing::Timing;
-pub(crate) use timing::{Sampler, Start, TimingReader, sample_cost};
+pub(crate) use timing::{Sampler, TimingReader, sample_cost};
 pub use trace::{Trace, Traced};
 pub(crate) use tracer::Line;
 pub use tracer::{Summary as TraceSummary, Tracer};

@@ -1,5 +1,6 @@
 //! What a worker does beside its work when it is watched closely.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::timing::{Sampler, Start};
@@ -13,6 +14,9 @@ pub(crate) struct Probe {
     sampler: Option<Sampler>,
     tracing: Option<Tracing>,
     hold: Option<Hold>,
+    /// When the iteration under way began, where it is measured or held back. Here and not in the ticket, which every
+    /// update moves a few times.
+    start: Cell<Option<Start>>,
     /// When the gradient of a sampled iteration was done.
     computed: Option<Instant>,
 }
@@ -20,7 +24,7 @@ pub(crate) struct Probe {
 impl Probe {
     /// The instruments that are given.
     pub(crate) fn new(sampler: Option<Sampler>, tracing: Option<Tracing>, hold: Option<Hold>) -> Self {
-        Probe { sampler, tracing, hold, computed: None }
+        Probe { sampler, tracing, hold, start: Cell::new(None), computed: None }
     }
 
     /// Whether there is any instrument.
@@ -30,14 +34,21 @@ impl Probe {
 
     /// After the counter was read for the worker's iteration `count`; `begun` reads the other counter.
     #[inline]
-    pub(crate) fn begin(&self, count: u64, begun: impl FnOnce() -> u64) -> Option<Start> {
+    pub(crate) fn begin(&self, count: u64, begun: impl FnOnce() -> u64) {
         let sampled = self.sampler.as_ref().is_some_and(|sampler| sampler.wants(count));
-        (sampled || self.hold.is_some()).then(|| Start { at: Instant::now(), begun: begun(), sampled })
+        let start = || Start { at: Instant::now(), begun: begun(), sampled };
+        self.start.set((sampled || self.hold.is_some()).then(start));
+    }
+
+    /// Measures the iteration under way from now on: what was before was a wait, and no computing.
+    pub(crate) fn begin_again(&self) {
+        self.start.set(self.start.get().map(|start| Start { at: Instant::now(), ..start }));
     }
 
     /// Before the iteration number is taken.
     #[inline]
-    pub(crate) fn compute_done(&mut self, start: Start) {
+    pub(crate) fn compute_done(&mut self) {
+        let Some(start) = self.start.get() else { return };
         if let Some(hold) = &mut self.hold {
             hold(start.at.elapsed());
         }
@@ -46,16 +57,9 @@ impl Probe {
 
     /// After the last store.
     #[inline]
-    pub(crate) fn written(
-        &mut self,
-        count: u64,
-        start: Option<Start>,
-        iteration: u64,
-        delay: u64,
-        weight: f64,
-    ) {
-        if let (Some(sampler), Some(start), Some(computed)) = (&mut self.sampler, start, self.computed.take())
-        {
+    pub(crate) fn written(&mut self, count: u64, iteration: u64, delay: u64, weight: f64) {
+        let times = self.start.get().zip(self.computed.take());
+        if let (Some(sampler), Some((start, computed))) = (&mut self.sampler, times) {
             let weight = self.hold.is_none().then_some(weight);
             sampler.record(count, start, computed, iteration, delay, weight);
         }

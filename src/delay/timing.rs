@@ -109,13 +109,6 @@ pub(crate) struct Start {
     pub(crate) sampled: bool,
 }
 
-impl Start {
-    /// Takes the time anew.
-    pub(crate) fn again(&mut self) {
-        self.at = Instant::now();
-    }
-}
-
 /// A worker's side: decides which iterations are sampled, and records them.
 #[derive(Debug)]
 pub(crate) struct Sampler {

@@ -28,7 +28,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut waited = false;
     while let Some(c) = gate.take(|| (ticket, waited) = (worker.begin(), true)) {
         if std::mem::take(&mut waited) {
-            ticket.measure_from_now();
+            worker.measure_from_now();
         }
         worker.set_time_and_brake(course.epoch(c), course.brake());
         let examples = course.examples(c);
