@@ -41,7 +41,7 @@ use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use crate::sync::Arc;
-use crate::topology::Pin;
+use crate::topology::{Pin, Topology};
 use checkpoint::Keeping;
 use execute::{descend, execute};
 use instruments::Instruments;
@@ -286,6 +286,17 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     pub fn precision<U: Real>(self) -> Trainer<'a, M, U> {
         let Self { model, options, instruments, interrupt, observer, .. } = self;
         Trainer { model, options, instruments, interrupt, live: Live::new(), observer }
+    }
+
+    /// What a run on `data` by stochastic gradients would keep to: blocks, rate, cores, without running.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn plan(&self, data: &M::Data) -> Result<Plan>
+    where
+        M: Model<T>,
+    {
+        self.options.plan(&self.model.bind(data)?, &Topology::detect())
     }
 
     /// Trains the model on `data`.

@@ -81,7 +81,7 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
 
     let racy = |workers, block| (workers, Update::Racy, BlockSize::Rows(block));
     let mut setups: Vec<Setup> =
-        vec![racy(1, 1), (1, Update::Cas, BlockSize::Rows(1)), (cores, Update::Cas, BlockSize::Auto)];
+        vec![racy(1, 1), (cores, Update::Racy, BlockSize::Auto), (cores, Update::Cas, BlockSize::Auto)];
     let told = setups.len();
     let blocks: Vec<usize> =
         BLOCKS.into_iter().filter(|&block| cores > 1 && 4 * block <= data.len()).collect();
@@ -156,7 +156,7 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
         dense_shared: dense(dense_shared),
         dense_plain: dense(dense_plain),
         passes,
-        predicted: predict(&model, &traffic, data),
+        predicted: predict(&model, &traffic, data)?,
         traffic,
         warnings: Vec::new(),
     };
@@ -165,12 +165,15 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
 }
 
 /// Seconds of a pass, and the plan.
-fn train(data: &Dataset, (workers, update, block): Setup) -> Result<(f64, Plan)> {
+fn train(data: &Dataset, setup: Setup) -> Result<(f64, Plan)> {
+    let run = trainer(setup).run(data)?;
+    Ok((run.last().train_seconds / PASSES as f64, run.plan))
+}
+
+fn trainer((workers, update, block): Setup) -> Trainer<'static, Logistic> {
     // The rate stays, so that blocks keep their length; the objective is computed at the end only.
     let trainer = Trainer::new(Logistic::default()).workers(workers).update(update).block(block);
-    let trainer = trainer.schedule(Schedule::Constant).epochs(PASSES as f64).evaluate_every(PASSES);
-    let run = trainer.run(data)?;
-    Ok((run.last().train_seconds / PASSES as f64, run.plan))
+    trainer.schedule(Schedule::Constant).epochs(PASSES as f64).evaluate_every(PASSES)
 }
 
 fn dense(dense: roofline::Dense) -> record::Dense {
@@ -178,18 +181,14 @@ fn dense(dense: roofline::Dense) -> record::Dense {
 }
 
 /// What the model says of more workers, with the time of a line that was measured.
-fn predict(model: &roofline::Traffic, traffic: &[Traffic], data: &Dataset) -> Vec<Predicted> {
-    let (Some(per_line), Some(last)) = (line_time(traffic), traffic.last()) else { return Vec::new() };
-    let (rows, counts) = (data.len(), data.counts());
+fn predict(model: &roofline::Traffic, traffic: &[Traffic], data: &Dataset) -> Result<Vec<Predicted>> {
+    let (Some(per_line), Some(last)) = (line_time(traffic), traffic.last()) else { return Ok(Vec::new()) };
     let predicted = WORKERS.into_iter().map(|workers| {
-        // As a plan chooses them: workers × block near a hundredth of the rows, and the parameters that a block
-        // touches at least once.
-        let block = (rows / (100 * workers)).clamp(1, 8192);
-        let hot = counts.partition_point(|&count| f64::from(count) * block as f64 >= rows as f64);
+        let Plan { block, hot, .. } = trainer((workers, Update::Cas, BlockSize::Auto)).plan(data)?;
         let lines = model.per_example(workers, block, hot);
         let speed_up = workers as f64 * last.alone / (last.alone + lines * per_line);
         let limit = 1e9 / (per_line * model.busiest(workers, block, hot));
-        Predicted { workers, block, hot, lines, speed_up, limit }
+        Ok(Predicted { workers, block, hot, lines, speed_up, limit })
     });
     predicted.collect()
 }
