@@ -45,6 +45,13 @@ pub struct Commit {
     pub delay: u64,
 }
 
+impl Ticket {
+    /// s: the updates completed when it was taken.
+    pub(crate) fn completed(self) -> u64 {
+        self.completed
+    }
+}
+
 impl Clock {
     /// A clock at iteration 0.
     pub fn new() -> Self {
@@ -136,7 +143,9 @@ impl Default for Clock {
 /// n − 1 − phases·n(n − 1)/(2·updates).
 ///
 /// Within a phase of T updates the iteration numbers sum to T(T − 1)/2; n reads see 0 completed updates and
-/// the others, each directly after a completion, see 1, …, T − n. The difference is (n − 1)T − n(n − 1)/2.
+/// the others, each directly after a completion, see 1, …, T − n. The difference is (n − 1)T − n(n − 1)/2. A worker
+/// whose last update is not among the last n, since the system interrupted it right after, misses those that follow:
+/// [`Run::expected_mean_delay`](crate::Run::expected_mean_delay) counts from each worker's last.
 pub fn mean_delay(workers: usize, updates: u64, phases: u64) -> f64 {
     let n = workers as f64;
     if updates == 0 {

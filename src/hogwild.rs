@@ -170,7 +170,7 @@ impl<T: Real> Hogwild<T> {
 #[derive(Debug, PartialEq)]
 #[must_use = "a ticket is taken to be applied"]
 pub struct Ticket {
-    clock: clock::Ticket,
+    pub(crate) clock: clock::Ticket,
     steps: f64,
 }
 

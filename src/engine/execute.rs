@@ -14,7 +14,8 @@ use super::monitor::Monitor;
 use super::plan::{Options, Plan};
 use super::run::{Run, Stop, WorkerReport};
 use super::{lost, worker};
-use crate::delay::Timeline;
+use crate::clock::mean_delay;
+use crate::delay::{Profile, Timeline};
 use crate::error::{Error, Result};
 use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
@@ -74,6 +75,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     let delays: Vec<_> = workers.iter().map(|worker| worker.delays()).collect();
     let timeline = instruments.profile.then(|| Timeline::new(plan.workers));
     let (keeper, resumed) = saved(options, &plan, objective)?;
+    let before = resumed.as_ref().map_or(0, |saved| saved.header.delays.iter().map(Profile::sum).sum());
     if let Some(saved) = &resumed {
         hogwild.resume(&saved.params, saved.header.position.iterations, saved.header.position.steps);
         if !beside.restore(&saved.header.kept, &saved.beside) {
@@ -83,6 +85,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
             worker.resume(delays);
         }
     }
+    let first = hogwild.iterations();
     live.begin(&hogwild, &gate, course.mark(), &delays);
     observer(Event::Planned(&plan));
     let mut monitor = Monitor {
@@ -122,8 +125,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
                     let pinned = pin.is_none_or(crate::topology::pin_current);
-                    worker::train(worker, objective, bounds, plan, (course, gate), beside);
-                    pinned
+                    (pinned, worker::train(worker, objective, bounds, plan, (course, gate), beside))
                 })
             })
             .collect();
@@ -140,8 +142,11 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     readers.cut(Duration::from_secs_f64(seconds), true);
     let mut timings = readers.timings().into_iter();
     let mut reports = Vec::with_capacity(plan.workers);
+    let mut busy = 0;
     for (number, (worker, outcome)) in workers.iter().zip(outcomes).enumerate() {
-        let pinned = outcome.map_err(|panic| Error::Panic { worker: number, message: message(&*panic) })?;
+        let (pinned, own) =
+            outcome.map_err(|panic| Error::Panic { worker: number, message: message(&*panic) })?;
+        busy += own;
         let core = plan.pins[number].filter(|_| pinned);
         if !pinned {
             plan.warnings.push(format!("worker {number} could not be pinned: the system refused"));
@@ -149,13 +154,23 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         let (delays, failed_attempts) = (worker.delays().snapshot(), worker.failed_attempts());
         reports.push(WorkerReport { delays, failed_attempts, timing: timings.next(), core });
     }
+    // An update of iteration k read s completed ones, and k and s run through the same numbers but for those s that the
+    // workers' last updates before a wait, or the end, have left: the sum of k − s is the sum over workers of what was
+    // completed while they were busy, less one an update. Leashed workers read no clock.
+    let expected_delays = match leash {
+        None => before + busy - (hogwild.iterations() - first),
+        Some(_) => {
+            let updates = reports.iter().map(|report: &WorkerReport| report.delays.count()).sum();
+            (mean_delay(plan.workers, updates, phases) * updates as f64).round() as u64
+        }
+    };
     let mut run = Run {
         weights,
         plan,
         series,
         stop,
         workers: reports,
-        phases,
+        expected_delays,
         timeline: readers.timeline,
         lost: None,
         nonzeros_per_epoch: objective.nonzeros(),

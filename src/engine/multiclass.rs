@@ -88,7 +88,7 @@ fn join<T: Real>(mut before: Run<T>, run: Run<T>) -> Run<T> {
         worker.delays.merge(&other.delays);
         worker.failed_attempts += other.failed_attempts;
     }
-    before.phases += run.phases;
+    before.expected_delays += run.expected_delays;
     let known = |warning: &String| before.plan.warnings.contains(warning);
     let warnings: Vec<String> = run.plan.warnings.into_iter().filter(|warning| !known(warning)).collect();
     before.plan.warnings.extend(warnings);

@@ -89,8 +89,9 @@ pub struct Run<T: Real = f32> {
     pub stop: Stop,
     /// One report a worker.
     pub workers: Vec<WorkerReport>,
-    /// How often all workers were started together: once for each uninterrupted stretch of training.
-    pub phases: u64,
+    /// The sum of all delays as the clock alone has it: how many other workers were at work, over all updates. A worker
+    /// is at work from the start of an epoch to its own last update in it.
+    pub expected_delays: u64,
     /// Delays over training time; with [`Trainer::profile`](crate::Trainer::profile).
     pub timeline: Option<Timeline>,
     /// What racy mode loses, with [`Trainer::profile`](crate::Trainer::profile) and unless interrupted: from a
@@ -131,10 +132,11 @@ impl<T: Real> Run<T> {
         if last.train_seconds > 0.0 { last.examples as f64 / last.train_seconds } else { 0.0 }
     }
 
-    /// The mean delay that always-busy workers would show: [`mean_delay`](crate::mean_delay).
+    /// The exact mean delay of workers that were busy until nothing was left for them to do: n − 1, less what they wait
+    /// for the others at the ends of epochs. See [`mean_delay`](crate::mean_delay), which assumes that all end together.
     pub fn expected_mean_delay(&self) -> f64 {
-        let updates = self.workers.iter().map(|w| w.delays.count()).sum();
-        crate::clock::mean_delay(self.plan.workers, updates, self.phases)
+        let updates: u64 = self.workers.iter().map(|w| w.delays.count()).sum();
+        if updates == 0 { 0.0 } else { self.expected_delays as f64 / updates as f64 }
     }
 
     /// A few lines for a person: objective, throughput, delays, why it stopped.

@@ -9,7 +9,8 @@ use crate::model::Objective;
 use crate::params::Block;
 use crate::real::Real;
 
-/// Trains until the gate says that the run is over.
+/// Trains until the gate says that the run is over. Tells how many updates were completed, by all workers, while this one
+/// was at work: from the start of an epoch to its own last update in it.
 pub(super) fn train<T: Real, O: Objective<T>>(
     worker: &mut Worker<T>,
     objective: &O,
@@ -17,7 +18,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     plan: &Plan,
     (course, gate): (&Course<'_>, &Gate),
     (number, beside, leash): (usize, &Beside<T>, Option<&Leash<T>>),
-) {
+) -> u64 {
     let average = beside.average.as_ref();
     let mut iterate = vec![T::ZERO; average.map_or(0, |_| objective.parameters())];
     let mut gradient = objective.buffer();
@@ -25,8 +26,12 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut block = (plan.block > 1).then(|| Block::new(plan.hot, curvature));
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
-    let mut waited = false;
-    while let Some(c) = gate.take(|| (ticket, waited) = (worker.begin(), true)) {
+    let (mut busy, mut from, mut waited) = (0, ticket.clock.completed(), false);
+    while let Some(c) = gate.take(|| {
+        busy += ticket.clock.completed() - from;
+        (ticket, waited) = (worker.begin(), true);
+        from = ticket.clock.completed();
+    }) {
         if std::mem::take(&mut waited) {
             worker.measure_from_now();
         }
@@ -59,4 +64,5 @@ pub(super) fn train<T: Real, O: Objective<T>>(
             average.sample(worker.params(), course, c, &mut iterate);
         }
     }
+    busy + ticket.clock.completed() - from
 }

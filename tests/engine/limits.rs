@@ -38,6 +38,7 @@ fn one_example_and_eight_workers() {
             let run = trainer.step(step::delay_adaptive(0.1)).epochs(30).minimize().unwrap();
             assert_eq!((run.stop, run.last().examples, run.delays().count()), (Stop::Epochs, 30, 30));
             assert!(run.last().objective < run.series[0].objective);
+            assert_eq!(run.delays().sum(), run.expected_delays);
         }
     }
 }
