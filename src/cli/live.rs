@@ -168,10 +168,10 @@ impl State {
             format!("epoch {:.1}/{}", self.epoch, self.epochs),
             format!("{:.1} s", self.seconds),
             format!("objective {objective}"),
-            format!("{} updates/s", si(self.updates_per_second)),
-            format!("{} examples/s", si(self.examples_per_second)),
             format!("delay {:.3}", delays.mean()),
             format!("kept {:.3}", delays.kept_mass()),
+            format!("{} updates/s", si(self.updates_per_second)),
+            format!("{} examples/s", si(self.examples_per_second)),
         ]
     }
 
@@ -285,7 +285,7 @@ mod tests {
         assert!(large.contains("worker 1") && large.contains("max 900") && large.contains('█'), "{large}");
         assert!(large.contains("0     1     2     4     8     16    32    64    128   256   512"), "{large}");
         let small = screen(20, 5);
-        assert!(small.contains("q stops") && small.contains("epoch 0.0/10"), "{small}");
+        assert!(small.contains("q stops") && small.contains("delay 9.990"), "{small}");
         for (width, height) in [(1, 1), (45, 3), (200, 1), (41, 6)] {
             screen(width, height);
         }
