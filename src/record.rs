@@ -322,8 +322,9 @@ pub struct Delay {
     pub all: Delays,
     /// Gradients in flight: the number of workers.
     pub concurrency: usize,
-    /// The mean delay that the workers would show if they had always been busy.
-    pub expected_mean: f64,
+    /// The exact mean delay of workers that are busy until nothing is left for them to do: n − 1, less what they wait for
+    /// the others at the ends of epochs. None where a simulated gradient is not an update of its own.
+    pub expected_mean: Option<f64>,
     /// Each worker.
     pub workers: Vec<Worker>,
 }

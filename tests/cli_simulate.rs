@@ -111,6 +111,39 @@ fn a_recorded_trace_is_replayed_to_its_end_by_as_many_workers_only() {
 }
 
 #[test]
+fn what_would_change_nothing_is_refused() {
+    for (options, why) in [
+        (
+            "--quadratic 3 --batch 2 --epochs 1",
+            "--quadratic: found --batch too\n--quadratic: found --epochs too",
+        ),
+        ("--quadratic 3 --partition iid", "--quadratic: found --partition too"),
+        ("--quadratic 3 --loss hinge", "--quadratic: found --loss too"),
+        ("--noise 1 --heterogeneity 2", "--noise: found data\n--heterogeneity: found data"),
+        ("--test-fraction 0.1", "--test, --test-fraction: nothing is measured on held-out rows"),
+        ("--quadratic 3 --replay run --speeds exp:1", "--replay: found --speeds"),
+        ("--quadratic 3 --algorithm rennala:2 --step delay-adaptive", "--step: found a weight by delay"),
+        ("--quadratic 3 --algorithm blocks:2 --step constant", "--step: found another rule"),
+    ] {
+        let out = simulate(&options.split(' ').collect::<Vec<_>>());
+        let told = stderr(&out);
+        assert_eq!(out.status.code(), Some(2), "{options}: {told}");
+        assert_eq!(told.lines().count(), why.lines().count(), "{options}: {told}");
+        for (line, why) in told.lines().zip(why.lines()) {
+            assert!(line.starts_with(&format!("error: {why}")), "{options}: {told}");
+        }
+    }
+    // What has no weight by delay says so, and expects no mean delay.
+    let out = simulate(&["--quadratic", "3", "--algorithm", "minibatch", "--iterations", "5", "--json", "-"]);
+    let record = valid(&out.stdout);
+    assert_eq!(record["plan"]["step"], "constant");
+    assert!(record["delay"]["expected_mean"].is_null());
+    let out = simulate(&["--quadratic", "3", "--speeds", "exp:1", "--iterations", "50", "--json", "-"]);
+    let delay = &valid(&out.stdout)["delay"];
+    assert!((delay["mean"].as_f64().unwrap() - delay["expected_mean"].as_f64().unwrap()).abs() < 1e-12);
+}
+
+#[test]
 fn impossible_laws_are_one_line_each() {
     for (law, why) in [
         ("pareto:0", "shape and scale must be numbers above 0"),

@@ -189,3 +189,25 @@ fn the_engines_objectives_are_simulated_and_blocks_keep_their_epochs() {
         assert!((-1e-5..0.01).contains(&gap), "{algorithm}: {gap}");
     }
 }
+
+#[test]
+fn a_block_takes_the_time_of_each_of_its_rows() {
+    let rows = Rows::new(vec![0, 1, 4, 6, 8], vec![0, 0, 1, 2, 0, 1, 1, 2], vec![1.0; 8], 3).unwrap();
+    let labels = [1.0, -1.0, 1.0, -1.0];
+    let linear = Linear::new(&rows, &labels, LogisticLoss, 0.1, 0.0, None);
+    let problem = asyncsgd::sim::Examples::new(linear, &rows);
+    let seconds = |blocks| {
+        let simulation = Simulation::new(1, law("fixed:1*sample"))
+            .algorithm("blocks:3".parse().unwrap())
+            .step(step::delay_adaptive(0.05))
+            .iterations(blocks);
+        simulation.run(&problem).unwrap().end.seconds
+    };
+    // 1, 3, 2 of a mean of 2 nonzeros; then 2, 1, 3.
+    assert_eq!((seconds(1), seconds(2)), (3.0, 6.0));
+    let parts =
+        asyncsgd::sim::Examples::new(Linear::new(&rows, &labels, LogisticLoss, 0.1, 0.0, None), &rows);
+    let parts = parts.parts(vec![0, 2, 4]);
+    // Within the worker's own rows, round and round.
+    assert_eq!([0, 1, 2, 3].map(|step| parts.local_sample(1, 3, step)), [3, 2, 3, 2]);
+}

@@ -219,7 +219,7 @@ fn delay<T: Real>(run: &Run<T>) -> Delay {
     Delay {
         all: delays(&run.delays(), failed),
         concurrency: run.plan.workers,
-        expected_mean: run.expected_mean_delay(),
+        expected_mean: Some(run.expected_mean_delay()),
         workers: workers.collect(),
     }
 }

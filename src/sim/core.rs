@@ -141,9 +141,11 @@ impl<'p, P: Problem + ?Sized> Core<'p, P> {
         let worker = &mut self.workers[job.worker];
         job.sample = self.problem.draw(job.worker, self.begun, &mut worker.samples);
         self.begun += self.job_length;
-        let cost = if self.pace.by_sample() { self.problem.cost(job.sample) } else { 1.0 };
-        let mut end = self.now;
-        for _ in 0..self.job_length {
+        let (mut end, mut cost) = (self.now, 1.0);
+        for step in 0..self.job_length {
+            if self.pace.by_sample() {
+                cost = self.problem.cost(self.problem.local_sample(job.worker, job.sample, step));
+            }
             end += self.pace.seconds(job.worker, end, cost, &mut worker.times);
         }
         worker.starts = worker.starts.wrapping_add(1);

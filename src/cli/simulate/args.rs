@@ -66,9 +66,9 @@ pub(super) struct WorkerArgs {
     /// Workers
     #[arg(long, short = 'j', value_name = "N", default_value = "16", value_parser = value::count())]
     pub(super) workers: Given<usize>,
-    /// How long a gradient takes; see below
-    #[arg(long, value_name = "LAW", default_value = "fixed:1", value_parser = value::value::<Speeds>())]
-    pub(super) speeds: Given<Speeds>,
+    /// How long a gradient takes; see below [default: fixed:1]
+    #[arg(long, value_name = "LAW", value_parser = value::value::<Speeds>())]
+    pub(super) speeds: Option<Given<Speeds>>,
     /// What the server does with gradients; see below
     #[arg(long, value_name = "ALGORITHM", default_value = "async", value_parser = value::value::<Algorithm>())]
     pub(super) algorithm: Given<Algorithm>,
@@ -87,9 +87,10 @@ pub(super) struct WorkerArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Step: rate × schedule × weight of the delay")]
 pub(super) struct StepArgs {
-    /// How a gradient's delay changes its step; the rules of asyncsgd train
-    #[arg(long, value_name = "RULE", default_value = "delay-adaptive", value_parser = value::value::<DelayRule>())]
-    pub(super) step: Given<DelayRule>,
+    /// How a gradient's delay changes its step; the rules of asyncsgd train [default: delay-adaptive; constant for
+    /// minibatch, rennala and ringleader]
+    #[arg(long, value_name = "RULE", value_parser = value::value::<DelayRule>())]
+    pub(super) step: Option<Given<DelayRule>>,
     /// The base rate; auto is 1/(4·L·workers) for a quadratic, 1/(2·L) for data, L an example's mean
     /// smoothness
     #[arg(long, value_name = "ETA", default_value = "auto", value_parser = value::auto_or_positive())]
@@ -151,7 +152,7 @@ pub(super) struct Speeds(pub(super) Law);
 
 impl Default for Speeds {
     fn default() -> Self {
-        Speeds(Law::list(vec![1.0]).expect("a sound law"))
+        Speeds("fixed:1".parse().expect("a sound law"))
     }
 }
 

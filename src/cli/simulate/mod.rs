@@ -17,9 +17,10 @@ use asyncsgd::delay::Trace;
 use asyncsgd::record::Data;
 use asyncsgd::report;
 use asyncsgd::sim::{
-    Algorithm, Assignment, Ended, Examples, Law, Partition, Problem, Quadratic, Simulation, partitioned, tune,
+    Algorithm, Assignment, Ended, Examples, Law, Partition, Problem, Publish, Quadratic, Simulation,
+    partitioned, tune,
 };
-use asyncsgd::step::StepRule;
+use asyncsgd::step::{StepRule, Weight};
 use asyncsgd::{Error, Linear, LossKind, Objective, Result};
 use std::path::PathBuf;
 
@@ -62,7 +63,21 @@ impl Plan {
         let l1 = check.take(objective.l1);
         check.require(l1 == 0.0, "--l1: the simulator has no proximal steps, expected 0");
         let workers = check.take(who.workers);
-        let DelayRule { weight, concurrency } = check.take(step.step);
+        let algorithm = check.take(who.algorithm);
+        let usual = if algorithm.weighs() { Weight::DelayAdaptive } else { Weight::Constant };
+        let DelayRule { weight, concurrency } =
+            check.option(step.step).unwrap_or(DelayRule { weight: usual, ..DelayRule::default() });
+        let weight_fits = algorithm.weighs() || weight == usual;
+        check.require(
+            weight_fits,
+            format!("--step: found a weight by delay with --algorithm {algorithm}, which has none, expected constant"),
+        );
+        let by_coordinate = matches!(algorithm, Algorithm::Blocks { publish: Publish::Adaptive, .. });
+        check.require(
+            !by_coordinate || weight == Weight::DelayAdaptive,
+            format!("--step: found another rule with --algorithm {algorithm}, expected delay-adaptive"),
+        );
+        let speeds = check.option(who.speeds);
         let rate = check.take(step.rate);
         let schedule = check.take(step.schedule);
         let rule = StepRule { rate: rate.unwrap_or(1.0), schedule, weight, concurrency };
@@ -79,8 +94,8 @@ impl Plan {
             nonconvex: check.take(problem.nonconvex),
             batch: check.take(problem.batch),
             workers,
-            law: check.take(who.speeds).0,
-            algorithm: check.take(who.algorithm),
+            law: speeds.clone().unwrap_or_default().0,
+            algorithm,
             assignment: check.take(who.assignment),
             in_flight: check.option(who.in_flight).unwrap_or(workers),
             replay: who.replay,
@@ -96,10 +111,7 @@ impl Plan {
             json: None,
             page: None,
         };
-        check.require(
-            plan.quadratic.is_none() || plan.source.data.is_none(),
-            "--quadratic: found data too, expected one of them",
-        );
+        plan.fits(&mut check, speeds.is_some());
         check.require(
             json.is_none() || json != report,
             "--json and --report: found the same file, expected two",
@@ -113,6 +125,43 @@ impl Plan {
         let output = |path: Option<PathBuf>| path.map(|path| Output::check(&path, &inputs)).transpose();
         let (json, page) = (output(json)?, output(report)?);
         Ok(Self { json, page, ..plan })
+    }
+
+    /// Complains about options that would change nothing.
+    fn fits(&self, check: &mut Check, speeds: bool) {
+        let (on_data, source) = (self.quadratic.is_none(), &self.source);
+        let of_data = [
+            ("data", source.data.is_some()),
+            ("--zero-based", source.zero_based),
+            ("--intercept", source.intercept),
+            ("--loss", self.loss != LossKind::default()),
+            ("--l2", self.l2.is_some()),
+            ("--partition", self.partition.is_some()),
+            ("--nonconvex", self.nonconvex != 0.0),
+            ("--batch", self.batch != 1),
+            ("--epochs", self.epochs.is_some()),
+        ];
+        for (name, _) in of_data.iter().filter(|(_, given)| *given && !on_data) {
+            check.require(false, format!("--quadratic: found {name} too, expected one of them"));
+        }
+        let of_quadratics = [
+            ("--least-eigenvalue", self.least != 0.05),
+            ("--noise", self.noise != 0.0),
+            ("--heterogeneity", self.zeta != 0.0),
+        ];
+        for (name, _) in of_quadratics.iter().filter(|(_, given)| *given && on_data) {
+            check.require(false, format!("{name}: found data, expected --quadratic"));
+        }
+        let held_out = source.test.is_some() || source.test_fraction.is_some();
+        check.require(
+            !held_out,
+            "--test, --test-fraction: nothing is measured on held-out rows, expected neither",
+        );
+        let chosen = speeds || self.assignment != Assignment::Pure || self.in_flight != self.workers;
+        check.require(
+            self.replay.is_none() || !chosen,
+            "--replay: found --speeds, --assignment or --in-flight too, which the trace tells",
+        );
     }
 
     fn run(&self) -> Result<u8> {

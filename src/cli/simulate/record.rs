@@ -8,7 +8,7 @@ use asyncsgd::record::{
 };
 use asyncsgd::sim::claims::number;
 use asyncsgd::sim::{Algorithm, Ended, Mark, Outcome, Tuned};
-use asyncsgd::step::StepRule;
+use asyncsgd::step::{StepRule, Weight};
 use std::io::{self, Write};
 
 /// What was simulated, as far as the plan does not tell.
@@ -44,6 +44,7 @@ impl Plan {
             gap: None,
         };
         let workers = outcome.worker_delays.iter();
+        let rule_counts = !matches!(self.rule.weight, Weight::Ringmaster { .. });
         let per_row = run.data.nonzeros as f64 / run.data.rows as f64;
         Record {
             schema: VERSION,
@@ -68,7 +69,13 @@ impl Plan {
             delay: Delay {
                 all: gather::delays(&outcome.delays, 0),
                 concurrency: self.in_flight,
-                expected_mean: (self.in_flight - 1) as f64,
+                // Less what is still in flight. A trace tells nothing of that.
+                expected_mean: (self.algorithm.updates_each() && self.replay.is_none() && rule_counts).then(
+                    || {
+                        (self.in_flight - 1) as f64
+                            - outcome.in_flight_delays as f64 / (end.iteration.max(1)) as f64
+                    },
+                ),
                 workers: workers.map(|w| Worker { delays: gather::delays(w, 0), core: None }).collect(),
             },
             profile: None,

@@ -96,7 +96,8 @@ document.getElementById("headline").textContent =
 figure(number(record.final.objective), measure);
 figure(number(throughput.examples_per_second), "examples/s");
 figure(number(throughput.updates_per_second), "updates/s");
-figure(number(delay.mean), `mean delay (n − 1 = ${plan.workers - 1})`);
+const busy = delay.expected_mean == null ? "" : ` (n − 1 = ${delay.concurrency - 1})`;
+figure(number(delay.mean), `mean delay${busy}`);
 figure(`${number(delay.p50)} · ${number(delay.p99)} · ${number(delay.max)}`, "delay p50 · p99 · max");
 figure(number(delay.kept_mass), "kept step mass");
 figure(record.stop, "stopped by");

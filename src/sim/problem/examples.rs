@@ -63,6 +63,14 @@ impl<O: Objective<f64>> Examples<O> {
         self
     }
 
+    /// The first of the worker's rows, and how many they are.
+    fn own(&self, worker: usize) -> (u64, u64) {
+        match self.parts.get(worker + 1) {
+            Some(&end) => (self.parts[worker] as u64, (end - self.parts[worker]) as u64),
+            None => (0, self.objective.examples() as u64),
+        }
+    }
+
     fn examples(&self, first: u64, count: u64) -> Range<usize> {
         let first = first as usize;
         first..(first + count as usize).min(self.objective.examples())
@@ -115,6 +123,11 @@ impl<O: Objective<f64>> Problem for Examples<O> {
         stream.random_range(start..(end + 1).saturating_sub(self.batch).max(start + 1))
     }
 
+    fn local_sample(&self, worker: usize, sample: u64, step: u64) -> u64 {
+        let (start, len) = self.own(worker);
+        start + (sample - start + step * self.batch) % len
+    }
+
     fn cost(&self, sample: u64) -> f64 {
         let rows = &self.costs[self.examples(sample, self.batch)];
         rows.iter().map(|&cost| f64::from(cost)).sum::<f64>() / rows.len() as f64
@@ -146,14 +159,10 @@ impl<O: Objective<f64>> Problem for Examples<O> {
         stream: &mut Stream,
         scratch: &mut [f64],
     ) {
-        let rows = self.objective.examples() as u64;
-        let (start, len) = match self.parts.get(worker + 1) {
-            Some(&end) => (self.parts[worker] as u64, end as u64 - self.parts[worker] as u64),
-            None => (0, rows),
-        };
+        let (start, len) = self.own(worker);
         let mut buffer = self.objective.buffer();
         for j in 0..count {
-            let at = start + (sample - start + j * self.batch) % len;
+            let at = self.local_sample(worker, sample, j);
             if self.nonconvex > 0.0 {
                 // The regulariser is dense, so the step is too.
                 self.gradient(worker, at, x, stream, scratch);

@@ -37,6 +37,12 @@ pub trait Problem: Sync {
         0
     }
 
+    /// The sample of step `step`, from 0, of a block of local steps from `sample` on.
+    fn local_sample(&self, worker: usize, sample: u64, step: u64) -> u64 {
+        let _ = (worker, step);
+        sample
+    }
+
     /// What the sample costs relative to the mean, for speed laws with the factor `sample`.
     fn cost(&self, sample: u64) -> f64 {
         let _ = sample;

@@ -179,6 +179,16 @@ impl Algorithm {
         Some(format!("algorithm {self}: {wrong}"))
     }
 
+    /// Whether gradients are weighted by the step rule. Mini-batches, Rennala's and Ringleader's means are not.
+    pub fn weighs(&self) -> bool {
+        !matches!(self, Algorithm::Minibatch | Algorithm::Rennala { .. } | Algorithm::Ringleader)
+    }
+
+    /// Whether each job's result is an update: then the mean delay of n always-busy workers is n − 1.
+    pub fn updates_each(&self) -> bool {
+        matches!(self, Algorithm::Async | Algorithm::Compensated { .. } | Algorithm::Blocks { .. })
+    }
+
     /// Gradients in one job.
     pub(super) fn job_length(&self) -> u64 {
         if let Algorithm::Blocks { length, .. } = *self { length } else { 1 }
