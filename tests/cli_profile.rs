@@ -72,6 +72,7 @@ fn logs_are_printed_compared_and_merged() {
     }
     let both = Log::read(folder.path().join("both.hlog")).unwrap();
     assert_eq!(both.profiles().iter().map(|(_, p)| p.count()).sum::<u64>(), 200_000);
+    assert_eq!(both.start, Log::read(folder.path().join("a/delays.hlog")).unwrap().start);
     // Of other units, of another kind, damaged, or none at all: a line each.
     fs::write(folder.path().join("text.hlog"), "1 2:3\n").unwrap();
     let whole = fs::read(folder.path().join("a/delays.hlog")).unwrap();

@@ -223,7 +223,8 @@ fn a_stall_is_seen_when_it_happens() {
     assert!(idle(1) >= Duration::from_millis(400) && idle(0) < idle(1) / 2, "{:?} {:?}", idle(0), idle(1));
     let at = spans.iter().position(|span| span.delays[1].count() == 0).unwrap();
     let late = run.workers[1].delays.max();
-    assert!(spans[at..].iter().any(|span| span.delays[1].max() == late));
+    let end = spans[at..].iter().find(|span| span.delays[1].max() == late).unwrap();
+    assert!(end.start + end.length >= Duration::from_millis(1500), "{:?}", end.start);
     // The rest of the run has delays of a few; by time, the stall is a large part of it.
     let delays = &run.workers[1].delays;
     assert!(delays.time_quantile(0.99) > 100 * delays.quantile(0.99), "{}", delays.time_quantile(0.99));
@@ -268,6 +269,9 @@ fn what_racy_mode_loses_is_counted() {
     for block in [1, 50] {
         let alone = lost(1, Update::Racy, block).unwrap();
         assert_eq!((alone.additions, alone.lost), (20 * 20 * 5000, 0));
+        // Wherever the run itself starts from.
+        let warm = trainer(1).update(Update::Racy).block(BlockSize::Rows(block)).start(&[-1.0f32; 1000]);
+        assert_eq!(warm.run(&data).unwrap().lost.unwrap().lost, 0);
         let mut both = (0..50).map(|_| lost(2, Update::Racy, block).unwrap());
         let both = both.find(|both| both.lost > 0).expect("fifty runs in which the workers never met");
         assert_eq!(both.additions, 20 * 20 * 5000);

@@ -185,6 +185,12 @@ fn a_replay_has_the_traces_delays_and_refuses_another_runs() {
     // 1, ½, 0 (a gradient of 1), −¼ (of ½), −⅛.
     assert_eq!(outcome.x, [-0.125]);
     assert_eq!((outcome.delays.sum(), outcome.end.iteration, outcome.workers[0].gradients), (2, 4, 3));
+    // Weights and budgets by the trace's delays: 0, 1, 1, 0.
+    let inverse = simulation.clone().step(step::inverse(0.5, 1.0)).replay(&problem, trace()).unwrap();
+    assert_eq!(inverse.delays.kept(), 3.0);
+    // γ = ½·(1 − what others took since the read): ½, ¼, ⅜, ½.
+    let rule = step::budget1(1.0, 0.5);
+    assert_eq!(simulation.clone().step(rule).replay(&problem, trace()).unwrap().x, [0.03125]);
     let error = |simulation: &Simulation, trace: Vec<_>| {
         let error = simulation.replay(&problem, trace).unwrap_err();
         assert_eq!(error.exit_code(), 2);

@@ -100,6 +100,20 @@ fn drawn_times_have_the_means_of_their_laws() {
 }
 
 #[test]
+fn workers_start_in_the_phases_of_their_laws() {
+    let simulation = |workers, text: &str| {
+        Simulation::new(workers, text.parse().unwrap()).step(step::constant(1e-9)).seed(4)
+    };
+    let problem = Quadratic::new(vec![1.0]).unwrap();
+    // Of four workers in a wave the last begins at its trough: 1 + 0.5·sin(2π·3/4).
+    let first = simulation(4, "wave:0.5,1000").gradients(1).run(&problem).unwrap();
+    assert!((first.end.seconds - 0.5).abs() < 1e-9, "{}", first.end.seconds);
+    // One in a hundred is on at the start, and hardly another comes on in a thousandth of its time.
+    let on = simulation(2000, "fixed:0.001*on-off:1,99").seconds(0.0011).run(&problem).unwrap();
+    assert!((8..40).contains(&on.end.gradients), "{}", on.end.gradients);
+}
+
+#[test]
 fn fixed_times_are_those_of_each_worker() {
     let times = |text: &str| text.parse::<Law>().unwrap().fixed_times(4);
     assert_eq!(times("speeds:1..4"), Some(vec![1.0, 2.0, 3.0, 4.0]));

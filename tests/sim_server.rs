@@ -92,6 +92,13 @@ fn ringleader_finds_the_common_minimiser_of_unequal_workers() {
 }
 
 #[test]
+fn ringleaders_tables_count_as_memory() {
+    let simulation = Simulation::new(1000, law("fixed:1")).algorithm("ringleader".parse().unwrap());
+    let error = simulation.iterations(1).check(1 << 40).unwrap_err().to_string();
+    assert!(error.contains("1000 workers and 3000 snapshots"), "{error}");
+}
+
+#[test]
 fn fedbuff_averages_its_buffer() {
     // All at once from the start: the first update is the mean of three equal gradients.
     let problem = Quadratic::new(vec![1.0]).unwrap();
@@ -124,6 +131,10 @@ fn blocks_publish_whole_average_or_by_coordinate() {
     assert!((x("")[1] - (1.0 - 1.5e-6)).abs() < 1e-9);
     let outcome = run("blocks:3", 2, "fixed:1", step::constant(0.5), 4, &problem);
     assert_eq!((outcome.end.gradients, outcome.end.seconds), (12, 6.0));
+    // The schedule at the block's middle, after one of two gradients: ½/(1 + 1).
+    let decaying = step::constant(0.5).schedule(step::Schedule::InverseTime { decay: 1.0 });
+    let outcome = run("blocks:2,whole", 1, "fixed:1", decaying, 1, &Quadratic::new(vec![1.0]).unwrap());
+    assert_eq!(outcome.x, [0.75 * 0.75]);
 }
 
 #[test]

@@ -165,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn dirichlet_parts_are_as_unequal_as_their_parameter_is_small() {
+        let largest = |alpha| -> f64 {
+            let (parted, starts) = partitioned(&data(), Partition::Dirichlet(alpha), 4, 5).unwrap();
+            let of = |w: usize, label: f32| {
+                (starts[w]..starts[w + 1]).filter(|&r| parted.label(r) == label).count() as f64 / 20.0
+            };
+            [0.0, 1.0, 2.0].map(|label| (0..4).map(|w| of(w, label)).fold(0.0, f64::max)).iter().sum::<f64>()
+                / 3.0
+        };
+        let (even, uneven) = (largest(1000.0), largest(0.1));
+        assert!(even < 0.5 && uneven > 0.6, "{even} {uneven}");
+    }
+
+    #[test]
     fn by_label_separates_and_impossible_parts_are_refused() {
         let (parted, starts) = partitioned(&data(), Partition::ByLabel, 3, 1).unwrap();
         for w in 0..3 {
