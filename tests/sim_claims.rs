@@ -15,11 +15,10 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_cores() {
     }
 }
 
+/// The others take an optimised program: CI runs `reproduce all --quick`.
 #[test]
 fn quick_claims_hold() {
-    for name in
-        ["identity", "rates", "minibatch", "drop", "heterogeneous", "ringmaster", "stability", "sample-cost"]
-    {
+    for name in ["identity", "rates", "drop", "stability"] {
         let claim = claims::run(name, Effort { quick: true, seed: 0 }).unwrap().unwrap();
         let out: Vec<_> = claim.rows.iter().filter(|row| row.verdict == Verdict::OutOfTolerance).collect();
         assert!(out.is_empty() && claim.holds(), "{name}: {out:?}");
