@@ -143,7 +143,7 @@ fn soak(seconds: f64) -> Result<()> {
     let before = (descriptors(), status("Threads:"));
     let (mut applied, mut last) = (0, None);
     for number in 0..legs {
-        let run = leg(seconds / f64::from(legs), f64::INFINITY, &path, number > 0, &mut seen)?;
+        let run = leg(seconds / f64::from(legs), 1e9, &path, number > 0, &mut seen)?;
         assert_eq!(run.stop, Stop::Interrupt);
         let delays = run.delays();
         assert_eq!(counted(&run.weights), delays.count() as f64, "updates counted and updates applied");
