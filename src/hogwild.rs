@@ -7,6 +7,7 @@ mod direction;
 mod in_flight;
 mod inertia;
 mod leash;
+mod patch;
 
 pub use direction::{Direction, Gradient};
 pub(crate) use inertia::Inertia;

@@ -77,6 +77,30 @@ fn a_machine_is_trained_and_predicts() {
     assert!(chances.lines().all(|p| (0.0..=1.0).contains(&p.parse::<f64>().unwrap())));
 }
 
+/// Features of very different size: what is learnt of scaled rows is saved for rows as they are.
+#[test]
+fn models_of_scaled_rows_predict_rows_as_they_are() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let line = |k: u32| {
+        let (a, b) = (k % 13, k % 7);
+        format!("{},{},{}\n", f64::from(a) / 1000.0, b * 1000, if a * 7 > b * 13 { "1" } else { "0" })
+    };
+    let rows: String = (0..300).map(line).collect();
+    fs::write(at("rows.csv"), "small,large,y\n".to_owned() + &rows).unwrap();
+    for model in ["mlp:2-8-2", "softmax", "fm:2"] {
+        let options =
+            ["train", "--model", model, "--scale", "std", "--label", "y", "-j", "1", "--quiet", "--json"];
+        run(&options, &[&at("run.json"), Path::new("--save"), &at("m.safetensors"), &at("rows.csv")]);
+        let told = record(&at("run.json"));
+        assert_eq!(told["plan"]["scale"], "std");
+        let loss = told["final"]["log_loss"].as_f64().unwrap();
+        assert!(loss < 0.65, "{model}: {loss}");
+        let out = run(&["predict", "--label", "y", "--model"], &[&at("m.safetensors"), &at("rows.csv")]);
+        assert!(stderr(&out).contains(&format!("log-loss {loss:.4} (300 rows)")), "{loss}: {}", stderr(&out));
+    }
+}
+
 #[test]
 fn a_machine_with_fields_is_trained_and_predicts() {
     let folder = folder();

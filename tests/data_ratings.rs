@@ -91,6 +91,26 @@ fn what_is_wrong_is_told_with_its_line() {
     assert!(said.starts_with("t: found name ") && said.ends_with("expected UTF-8 text"), "{said}");
 }
 
+/// Longer than a task reads: who appears in several pieces is one, and a line is numbered from the text's beginning.
+#[test]
+fn a_long_text_is_read_in_pieces_as_one() {
+    let (long, lines) = ("x".repeat(600), 4000u32);
+    let line = |k: u32| format!("{},{long}{},{}\n", k * k % 97, k * 7919 % 53, k % 5);
+    let text = "user,item,rating\n".to_owned() + &(0..lines).map(line).collect::<String>();
+    assert!(text.len() > 2 << 20);
+    let ratings = Ratings::bytes("t", text.clone(), 3).unwrap();
+    let [users, items] = ratings.names();
+    assert_eq!((ratings.len(), items.len()), (lines as usize, 53));
+    for p in 0..ratings.len() {
+        let (k, (user, item, value)) = (ratings.order()[p], ratings.get(p));
+        assert_eq!(users[user.unwrap()], (k * k % 97).to_string());
+        assert_eq!(items[item.unwrap()][600..], (k * 7919 % 53).to_string());
+        assert_eq!(value, (k % 5) as f32);
+    }
+    let said = Ratings::bytes("t", text + "a,b\n", 0).unwrap_err().to_string();
+    assert_eq!(said, "t:4002: found 2 fields in 'a,b', expected user, item and rating, and perhaps a time");
+}
+
 fn many() -> Ratings {
     let line = |k: u32| format!("{},{},{}\n", k * k % 97, k * 7919 % 53, k % 5);
     let text: String = (0..4000).map(line).collect();

@@ -123,8 +123,16 @@ impl Plan {
         training.check_model(&mut check, source.intercept);
         let linear = training.model == ModelSpec::Linear;
         check.require(
-            linear || training.class_weights.is_none() && source.scale.is_none(),
-            format!("--class-weight and --scale: expected neither for {}", training.model),
+            linear || training.class_weights.is_none(),
+            format!("--class-weight: expected none for {}", training.model),
+        );
+        let rows = !matches!(
+            training.model,
+            ModelSpec::Factorization { .. } | ModelSpec::FieldMachine(_) | ModelSpec::SkipGram(..)
+        );
+        check.require(
+            rows || source.scale.is_none(),
+            format!("--scale: expected none for {}", training.model),
         );
         let WriteArgs { save, json, quiet } = args.write;
         if let Some(save) = &save {

@@ -111,10 +111,16 @@ impl<'a> Course<'a> {
         chunks as u64
     }
 
+    /// The block of the grid that the c-th chunk is, where there is one.
+    #[inline]
+    pub(super) fn block(&self, c: u64) -> usize {
+        self.order[c as usize].load(Ordering::Relaxed) as usize
+    }
+
     /// The examples of the c-th chunk.
     #[inline]
     pub(super) fn examples(&self, c: u64) -> Range<usize> {
-        let at = self.order[c as usize].load(Ordering::Relaxed) as usize;
+        let at = self.block(c);
         if let Some(grid) = &self.grid {
             return grid.bounds[at]..grid.bounds[at + 1];
         }

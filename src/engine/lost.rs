@@ -126,6 +126,21 @@ impl<T: Real, O: Objective<T>> Objective<T> for Counting<'_, O> {
     fn grid(&self) -> Option<Grid<'_>> {
         self.objective.grid()
     }
+
+    fn spans(&self, block: usize) -> [Range<usize>; 4] {
+        self.objective.spans(block)
+    }
+
+    fn walk(&self, block: usize, step: T, base: &[T], copy: &mut [T]) {
+        self.objective.walk(block, step, base, copy);
+        let mut made = 0;
+        for (w, &base) in copy.iter_mut().zip(base).filter(|(w, base)| **w != **base) {
+            *w = base + one(*w - base);
+            made += 1;
+        }
+        // Relaxed: a sum, read after the workers have ended.
+        self.additions.fetch_add(made, Ordering::Relaxed);
+    }
 }
 
 /// Adds 1 where another sink would be changed, and counts.

@@ -217,7 +217,11 @@ impl Options {
         let straight = block == BlockSize::Auto && unweighted;
         let grid = objective.grid().filter(|_| straight);
         let (block, hot) = match grid {
-            Some(grid) => (examples.div_ceil(grid.side * grid.side).max(2), 0),
+            Some(grid) => {
+                let plain = self.batch == 1 && self.optimizer == Optimizer::Sgd;
+                let copied = if plain && self.hot != Some(0) { grid.copied } else { 0 };
+                (examples.div_ceil(grid.side * grid.side).max(2), copied)
+            }
             None if straight && counts.is_some_and(<[u32]>::is_empty) => {
                 (direct_chunk(workers, examples, self.batch), 0)
             }

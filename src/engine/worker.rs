@@ -6,7 +6,7 @@ use super::gate::Gate;
 use super::plan::Plan;
 use crate::hogwild::{Gradient, Leash, Worker};
 use crate::model::Objective;
-use crate::params::Block;
+use crate::params::{Block, Patch};
 use crate::real::Real;
 
 /// Trains until the gate says that the run is over. Tells how many updates were completed, by all workers, while this one
@@ -23,7 +23,8 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut iterate = vec![T::ZERO; average.map_or(0, |_| objective.parameters())];
     let mut gradient = objective.buffer();
     let mut hand = leash.map(|leash| leash.hand(objective.parameters()));
-    let mut block = (plan.block > 1).then(|| Block::new(plan.hot, curvature));
+    let mut patch = (plan.grid && plan.hot > 0).then(|| Patch::new(plan.hot));
+    let mut block = (plan.block > 1 && patch.is_none()).then(|| Block::new(plan.hot, curvature));
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
     let (mut busy, mut from, mut waited) = (0, ticket.clock.completed(), false);
@@ -39,7 +40,9 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         let examples = course.examples(c);
         // Nobody else wants them but who saves the run while it waits at the gate.
         let mut inertia = beside.inertia(number);
-        if let Some(block) = &mut block {
+        if let Some(patch) = &mut patch {
+            ticket = worker.run_patch(ticket, objective, patch, course.block(c)).next;
+        } else if let Some(block) = &mut block {
             let buffers = (&mut gradient, inertia.as_deref_mut());
             ticket = worker.run_block(ticket, objective, buffers, block, examples, plan.batch).next;
         } else {

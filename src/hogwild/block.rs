@@ -40,12 +40,17 @@ struct Job<'a, T: Real, O: Objective<T>> {
 }
 
 impl<T: Real> Core<T> {
+    /// The schedule's rate now, for local steps.
+    pub(super) fn rate(&self, local: &Local) -> f64 {
+        let epoch = || self.clock.iterations() as f64 / self.epoch;
+        local.time.map_or_else(|| local.stepper.rate(epoch()), |(_, rate)| rate)
+    }
+
     fn run_block<M: Mode, O: Objective<T>>(&self, local: &mut Local, job: Job<'_, T, O>) -> Applied {
         let Job { ticket, objective, gradient, mut inertia, block, examples, batch } = job;
         let cells = self.params.cells();
         block.refresh(cells);
-        let iterations = || self.clock.iterations() as f64;
-        let rate = local.time.map_or_else(|| local.stepper.rate(iterations() / self.epoch), |(_, rate)| rate);
+        let rate = self.rate(local);
         let locked = self.update == Update::Locked;
         let steps = examples.len().div_ceil(batch) as f64;
         let mut view = block.view::<M>(cells);

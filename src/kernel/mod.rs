@@ -4,6 +4,7 @@
 //! length check before the loop shows that none can fail, and everything that leaves here is safe.
 
 pub(crate) mod matrix;
+pub(crate) mod pair;
 pub(crate) mod plain;
 pub(crate) mod ridge;
 mod rows;

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use std::fmt;
+use std::ops::Range;
 
 /// One sparse row: feature ids, strictly increasing, each with its value.
 ///
@@ -57,6 +58,15 @@ impl<'a> Row<'a> {
         let at = self.ids.iter().rposition(|&i| (i as usize) < id).map_or(0, |last| last + 1);
         let (ids, values) = (self.ids.split_at(at), self.values.split_at(at));
         (Self { ids: ids.0, values: values.0 }, Self { ids: ids.1, values: values.1 })
+    }
+
+    /// The nonzeros at these places of the row.
+    ///
+    /// # Panics
+    /// If the row has fewer.
+    #[inline]
+    pub fn part(self, places: Range<usize>) -> Self {
+        Self { ids: &self.ids[places.clone()], values: &self.values[places] }
     }
 
     /// The ids and values in pairs.

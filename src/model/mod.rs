@@ -7,6 +7,7 @@ mod cholesky;
 mod confusion;
 mod dual;
 mod factorization;
+mod factors;
 mod field;
 mod file;
 #[cfg(all(test, not(loom)))]
@@ -28,7 +29,8 @@ pub use certificate::Gap;
 pub use choice::{Activation, ModelSpec};
 pub use confusion::Confusion;
 pub use dual::Dual;
-pub use factorization::{Factorization, Factors, MatrixFactorization, Pairs};
+pub use factorization::{Factorization, MatrixFactorization, Pairs};
+pub use factors::Factors;
 pub use field::{FieldLayout, FieldMachine, Fields, PairFactors};
 pub use file::{ModelFormat, Precision, SavedModel, Tensor, TensorModel};
 pub use kind::LossKind;

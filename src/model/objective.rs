@@ -125,6 +125,20 @@ pub trait Objective<T: Real = f32>: Sync {
         None
     }
 
+    /// The parameters that a block of the grid touches, as ranges that do not overlap. Asked for where the grid says
+    /// that they are worth a copy.
+    fn spans(&self, block: usize) -> [Range<usize>; 4] {
+        let _ = block;
+        [const { 0..0 }; 4]
+    }
+
+    /// Takes a step of this size along each example of a block of the grid, one after the other, on a copy of the
+    /// block's [spans](Objective::spans), one behind the other; `base` is that copy as it was made. As a hot loop as
+    /// [`gradient`](Objective::gradient).
+    fn walk(&self, block: usize, step: T, base: &[T], copy: &mut [T]) {
+        let _ = (block, step, base, copy);
+    }
+
     /// A base rate that suits the objective, and a few words on where it comes from; `None` to take it from the
     /// curvature.
     fn rate(&self) -> Option<(f64, String)> {
@@ -179,6 +193,9 @@ pub struct Grid<'a> {
     pub side: usize,
     /// Where each of the side² blocks begins, and where the last ends; blocks may be empty.
     pub bounds: &'a [usize],
+    /// The most parameters that a block touches, where a worker does well to walk through it on a copy of them
+    /// ([`Objective::walk`]); 0 where it does not.
+    pub copied: usize,
 }
 
 /// Something to do with a linear model of any loss.

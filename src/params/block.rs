@@ -29,14 +29,14 @@ use crate::real::{Cell, Real};
 use std::marker::PhantomData;
 
 /// Parameters on a cache line (of `f32`), …
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// … and how many lines ahead of the one being published are asked for. A compare-exchange on a line that another
 /// core wrote last waits for it, and nothing overlaps with that wait.
-const AHEAD: usize = 8;
+pub(super) const AHEAD: usize = 8;
 
 /// Parameters that share a weight where the curvature is not known.
-const GROUP: usize = 1024;
+pub(super) const GROUP: usize = 1024;
 
 /// The weights of all levels for one rate × block and one N.
 #[derive(Clone)]
@@ -201,7 +201,13 @@ fn publish_one<T: Real, M: Mode>(cell: &T::Atomic, local: T, base: T, change: T)
 /// whose differences are all the same, shares w must meet w = 1 − (n − 1)·w, that is w = 1/n, averaging; where they are
 /// at right angles, as in parameters that one worker alone touches, w = 1, the sum. Between the two it is what a late
 /// difference adds to the others. Nearest relative: Adasum (Maleki et al. 2021), which joins pairs at a barrier.
-fn undone<T: Real>(local: &[T], base: &[T], cells: &[T::Atomic], now: &mut [T], publications: f64) -> f64 {
+pub(super) fn undone<T: Real>(
+    local: &[T],
+    base: &[T],
+    cells: &[T::Atomic],
+    now: &mut [T],
+    publications: f64,
+) -> f64 {
     let now = &mut now[..local.len()];
     T::Atomic::copy_out(cells, now);
     let (mut own, mut met) = ([T::ZERO; LINE], [T::ZERO; LINE]);

@@ -4,11 +4,13 @@
 mod block;
 mod levels;
 mod mode;
+mod patch;
 mod view;
 
 pub(crate) use block::Block;
 pub use levels::publication_weight;
 pub use mode::{Cas, Mode, Racy, Update};
+pub(crate) use patch::Patch;
 
 use crate::kernel::{Constants, Row, shared, sparse};
 use crate::real::{Cell, Real};

@@ -74,11 +74,13 @@ impl<W: Write + ?Sized> Page<'_, W> {
         let block = match plan.block {
             1 => "each update sent on its own".to_owned(),
             rows if plan.hot == 0 => format!("blocks of {} on the shared parameters", examples(rows)),
-            rows => format!(
-                "blocks of {} on copies of {} frequent parameters",
-                examples(rows),
-                count(plan.hot as u64)
-            ),
+            rows => {
+                // Of ratings a block has its own users and items; else all have the same.
+                let [up_to, frequent] =
+                    if record.data.users.is_some() { ["up to ", ""] } else { ["", "frequent "] };
+                let hot = count(plan.hot as u64);
+                format!("blocks of {} on copies of {up_to}{hot} {frequent}parameters", examples(rows))
+            }
         };
         let batch = if plan.batch > 1 { format!(", mini-batches of {}", plan.batch) } else { String::new() };
         let workers = plural(plan.workers, "worker");

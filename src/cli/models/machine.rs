@@ -8,8 +8,8 @@ use crate::cli::output::Output;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, FactorizationMachine, Loader, LossKind, MachineLayout, Metrics, Model, Real, Result, Run,
-    Tensor, TensorModel,
+    Dataset, Error, FactorizationMachine, LossKind, MachineLayout, Metrics, Model, Real, Result, Run, Tensor,
+    TensorModel,
 };
 use serde_json::json;
 use std::path::Path;
@@ -66,7 +66,8 @@ impl Kind for Machine {
         Ok(outcome(if test.is_some() { "test" } else { "train" }, &metrics))
     }
 
-    /// Tensors `bias` \[1\], `weights` \[features\] and `factors` \[features, rank\], by original id.
+    /// Tensors `bias` \[1\], `weights` \[features\] and `factors` \[features, rank\], by original id and for rows as they
+    /// were before they were scaled.
     fn save<T: Real>(
         &self,
         path: &Path,
@@ -77,10 +78,11 @@ impl Kind for Machine {
     ) -> Result<()> {
         let layout = self.layout(train);
         let ranks = train.restore(&(0..train.features() as u32).collect::<Vec<_>>());
-        let ranks = ranks.into_iter().map(|rank| rank as usize);
-        let weights: Vec<T> = ranks.clone().map(|i| run.weights[layout.weight(i)]).collect();
-        let factors: Vec<T> =
-            ranks.flat_map(|i| run.weights[layout.factors(i)..][..self.rank].iter().copied()).collect();
+        let ranks = ranks.into_iter().map(|rank| rank as usize).zip(super::factors::<T>(train));
+        let weights: Vec<T> =
+            ranks.clone().map(|(i, factor)| run.weights[layout.weight(i)] * factor).collect();
+        let row = |i: usize| run.weights[layout.factors(i)..][..self.rank].iter();
+        let factors: Vec<T> = ranks.flat_map(|(i, factor)| row(i).map(move |&v| v * factor)).collect();
         let all = vec![
             Tensor::new("bias", &[1], &run.weights[..1]),
             Tensor::new("weights", &[layout.features], &weights),
@@ -122,7 +124,7 @@ pub fn predict(model: &TensorModel, rank: usize, file: &str, args: &Args) -> Res
     // One row without features gives the numbering that the file is read with: the model's own.
     let numbering = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], layout.features)?;
     let one_based: bool = model.entry("one_based", file)?;
-    let data = Loader::new(path).like(&numbering).zero_based(args.zero_based || !one_based).load()?;
+    let data = args.loader(path, &numbering, !one_based)?.load()?;
     let mut weights = vec![0f64; layout.parameters()];
     weights[0] = model.tensor("bias", &[1], file)?[0];
     let linear = model.tensor("weights", &[layout.features], file)?;
@@ -134,7 +136,7 @@ pub fn predict(model: &TensorModel, rank: usize, file: &str, args: &Args) -> Res
     let scores = layout.scores(&data, &weights);
     let labelled = match classes {
         Some(classes) => data.binary_as(classes).ok(),
-        None => Some(data),
+        None => Some(data).filter(|data| data.labels().iter().all(|label| label.is_finite())),
     };
     tell(&output, args, (loss, classes), &scores, labelled.as_ref().map(Dataset::labels))
 }

@@ -20,7 +20,9 @@ use super::options::Training;
 use super::output::Output;
 use super::predict;
 use asyncsgd::record::{Data, Outcome, Record};
-use asyncsgd::{Error, Model, ModelFormat, ModelSpec, Precision, Real, Result, Run, Tensor, TensorModel};
+use asyncsgd::{
+    Dataset, Error, Model, ModelFormat, ModelSpec, Precision, Real, Result, Run, Tensor, TensorModel,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -124,6 +126,13 @@ fn tensors(options: &Training, record: &Record, tensors: Vec<Tensor>) -> TensorM
         precision: Precision::F32,
         provenance: provenance(record).chain(data).collect(),
     }
+}
+
+/// What a model's weights of each feature are multiplied with, by original id, to take rows as they were before they
+/// were scaled.
+fn factors<T: Real>(data: &Dataset) -> impl Iterator<Item = T> + Clone + use<'_, T> {
+    let factors = data.factors().unwrap_or_default().iter().map(|&factor| T::from_f32(factor));
+    factors.chain(std::iter::repeat(T::ONE))
 }
 
 /// The input of `predict`, and where its output goes.

@@ -120,8 +120,8 @@ impl Kind for Network {
         })
     }
 
-    /// Tensors `weight1`, `bias1`, …: \[inputs, outputs\] and \[outputs\] of each layer, inputs by original id. An
-    /// intercept is the bias of softmax regression.
+    /// Tensors `weight1`, `bias1`, …: \[inputs, outputs\] and \[outputs\] of each layer, inputs by original id and as
+    /// they were before they were scaled. An intercept is the bias of softmax regression.
     fn save<T: Real>(
         &self,
         path: &Path,
@@ -137,9 +137,11 @@ impl Kind for Network {
             let mut bias = layer.bias().map(|bias| run.weights[bias].to_vec());
             if number == 0 {
                 let by_id = train.restore(&(0..train.features() as u32).collect::<Vec<_>>());
-                let rows =
-                    by_id.iter().map(|&rank| &run.weights[layer.matrix()][rank as usize * width..][..width]);
-                matrix = rows.flatten().copied().collect();
+                let rows = by_id.iter().zip(super::factors::<T>(train)).flat_map(|(&rank, factor)| {
+                    let row = &run.weights[layer.matrix()][rank as usize * width..][..width];
+                    row.iter().map(move |&w| w * factor)
+                });
+                matrix = rows.collect();
                 if train.intercept().is_some() {
                     bias = Some(matrix.split_off(matrix.len() - width));
                 }

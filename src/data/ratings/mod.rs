@@ -28,6 +28,8 @@ pub struct Ratings {
     /// Where each block begins, and where the last ends.
     bounds: Vec<usize>,
     side: usize,
+    /// The first user of each part, and one more than the last; the same for the items.
+    parts: [Vec<usize>; 2],
     names: [Arc<Vec<String>>; 2],
     name: String,
     hash: String,
@@ -107,6 +109,7 @@ impl Ratings {
         Ok(Self {
             order: (0..parsed.values.len() as u32).collect(),
             bounds: vec![0, parsed.values.len()],
+            parts: [vec![0, names[0].len()], vec![0, names[1].len()]],
             users: renumber(parsed.users, &users),
             items: renumber(parsed.items, &items),
             values: parsed.values,
@@ -152,6 +155,7 @@ impl Ratings {
         let mut bounds = vec![0; side * side + 1];
         order.iter().for_each(|r| bounds[key(r).0 + 1] += 1);
         (0..side * side).for_each(|block| bounds[block + 1] += bounds[block]);
+        let firsts = |parts: &[usize]| (0..=side).map(|part| parts.partition_point(|&p| p < part)).collect();
         Self {
             users: order.iter().map(|&r| user_of[users[r as usize] as usize]).collect(),
             items: order.iter().map(|&r| item_of[items[r as usize] as usize]).collect(),
@@ -159,6 +163,7 @@ impl Ratings {
             order,
             bounds,
             side,
+            parts: [firsts(&user_parts), firsts(&item_parts)],
             names: [user_names, item_names],
             name,
             hash,
@@ -216,6 +221,7 @@ impl Ratings {
             order: test.iter().map(|&p| self.order[p]).collect(),
             bounds: vec![0, test.len()],
             side: 1,
+            parts: [vec![0, laid.users()], vec![0, laid.items()]],
             names: [&laid.names[0], &laid.names[1]].map(Arc::clone),
             name: self.name.clone(),
             hash: self.hash.clone(),
@@ -251,6 +257,11 @@ impl Ratings {
     /// Where each of the side² blocks begins, and where the last ends.
     pub fn bounds(&self) -> &[usize] {
         &self.bounds
+    }
+
+    /// The first user of each part, and after the last one more than the last user; the same for the items.
+    pub fn parts(&self) -> [&[usize]; 2] {
+        [&self.parts[0], &self.parts[1]]
     }
 
     /// The rating at a position: user, item and value. A user or item that was not trained is `None`.

@@ -2,6 +2,7 @@
 
 use super::super::source::Bytes;
 use crate::error::{Error, Result};
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// Ratings in the order of the text, users and items numbered as they appear.
@@ -86,39 +87,83 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The bytes of text that a task reads at a time, about.
+const PIECE: usize = 1 << 20;
+
+/// What a piece of the text says, users and items numbered as they appear in it.
+#[derive(Default)]
+struct Piece<'a> {
+    users: Vec<u32>,
+    items: Vec<u32>,
+    values: Vec<f32>,
+    names: [Names<'a>; 2],
+}
+
+/// A line that is no rating: its number in the piece from 1, what is found, and what is expected.
+type Wrong = (usize, String, &'static str);
+
 fn lines(file: &str, text: &[u8]) -> Result<Triples> {
-    let mut separator = None;
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let separator = numbered(text).next().map_or(Separator::Blanks, |(_, line)| sniff(line));
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.iter().skip(PIECE).position(|&b| b == b'\n').map_or(rest.len(), |at| PIECE + at + 1);
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece);
+        rest = after;
+    }
+    let parsed: Vec<_> =
+        pieces.par_iter().enumerate().map(|(i, piece)| parse_piece(piece, separator, i == 0)).collect();
     let (mut users, mut items, mut values) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut user_names, mut item_names) = (Names::default(), Names::default());
+    let mut names = [Names::default(), Names::default()];
+    for (at, piece) in parsed.into_iter().enumerate() {
+        let piece = piece.map_err(|(line, found, expected)| {
+            let before: usize =
+                pieces[..at].iter().map(|piece| piece.iter().filter(|&&b| b == b'\n').count()).sum();
+            Error::input(file, before + line, 0, found, expected)
+        })?;
+        let mut renumber = |side: usize, ids: Vec<u32>, all: &mut Vec<u32>| {
+            let to: Vec<u32> = piece.names[side].all.iter().map(|name| names[side].number(name)).collect();
+            all.extend(ids.into_iter().map(|i| to[i as usize]));
+        };
+        renumber(0, piece.users, &mut users);
+        renumber(1, piece.items, &mut items);
+        values.extend(piece.values);
+        if values.len() > MOST {
+            return Err(Error::input(file, 0, 0, "more ratings", format!("at most {MOST}")));
+        }
+    }
+    let [user_names, item_names] = names;
+    Ok((users, items, values, [user_names.text(file)?, item_names.text(file)?]))
+}
+
+/// Reads whole lines; the first of all may be a header.
+fn parse_piece(text: &[u8], separator: Separator, first: bool) -> std::result::Result<Piece<'_>, Wrong> {
+    let (mut piece, mut header) = (Piece::default(), first);
     for (at, line) in numbered(text) {
-        let wrong = |found: String, expected: &str| Err(Error::input(file, at, 0, found, expected));
-        let first = separator.is_none();
-        let separator = *separator.get_or_insert_with(|| sniff(line));
-        let Some((count, fields)) = split(line, separator) else {
-            return wrong(format!("a quote that is not closed in {}", show(line)), "fields");
+        let first = std::mem::take(&mut header);
+        let Some((count, [user, item, rating])) = split(line, separator) else {
+            return Err((at, format!("a quote that is not closed in {}", show(line)), "fields"));
         };
         if !(3..=4).contains(&count) {
             let plural = if count == 1 { "" } else { "s" };
-            return wrong(format!("{count} field{plural} in {}", show(line)), EXPECTED);
+            return Err((at, format!("{count} field{plural} in {}", show(line)), EXPECTED));
         }
-        let [user, item, rating] = fields;
         if user.is_empty() || item.is_empty() {
-            return wrong(format!("an empty name in {}", show(line)), "a user and an item");
+            return Err((at, format!("an empty name in {}", show(line)), "a user and an item"));
         }
         let Some(value) = number(rating) else {
             if first && [user, item].into_iter().all(|field| number(field).is_none()) {
                 continue; // the header
             }
-            return wrong(format!("rating {}", show(rating)), "a finite number");
+            return Err((at, format!("rating {}", show(rating)), "a finite number"));
         };
-        if values.len() == MOST {
-            return wrong("another rating".into(), "at most 4294967294");
-        }
-        users.push(user_names.number(user));
-        items.push(item_names.number(item));
-        values.push(value);
+        piece.users.push(piece.names[0].number(user));
+        piece.items.push(piece.names[1].number(item));
+        piece.values.push(value);
     }
-    Ok((users, items, values, [user_names.text(file)?, item_names.text(file)?]))
+    Ok(piece)
 }
 
 fn sniff(line: &[u8]) -> Separator {

@@ -10,6 +10,7 @@
 
 mod layers;
 mod pass;
+mod tiles;
 
 pub use layers::{Layer, NetworkOutput, Shape};
 

@@ -1,6 +1,7 @@
 //! The way forward and back of a mini-batch, and the step along its gradient.
 
 use super::layers::{Shape, start};
+use super::tiles::Tiles;
 use crate::kernel::{Row, Rows, matrix};
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
@@ -18,6 +19,7 @@ pub struct Pass<T> {
     head: Vec<T>,
     /// A row of the first matrix.
     row: Vec<T>,
+    tiles: Tiles,
 }
 
 impl<T: Real> Pass<T> {
@@ -29,6 +31,7 @@ impl<T: Real> Pass<T> {
             deltas,
             head: vec![T::ZERO; shape.head()],
             row: vec![T::ZERO; shape.width()],
+            tiles: Tiles::new(shape.width() * size_of::<T>()),
         }
     }
 
@@ -56,13 +59,17 @@ impl<T: Real> Pass<T> {
             }
         };
         let first = private.get(shape.head()..).unwrap_or(&[]);
+        for values in self.values.chunks_exact_mut(size).take(examples.len()) {
+            start(&shape.layers()[0], head, &mut values[..width]);
+        }
+        let near = first.len() / width;
+        self.tiles.each(rows, examples.clone(), near, |example, row| {
+            matrix::gather(first, width, row, &mut self.values[example * size..][..width]);
+        });
         let each = self.values.chunks_exact_mut(size).zip(self.deltas.chunks_exact_mut(size));
         for (r, (values, deltas)) in examples.clone().zip(each) {
             let sums = &mut values[..width];
-            start(&shape.layers()[0], head, sums);
-            let (near, far) = rows.row(r).split(first.len() / width);
-            matrix::gather(first, width, near, sums);
-            for (id, v) in far.iter() {
+            for (id, v) in rows.row(r).split(near).1.iter() {
                 weights.copy_out(shape.head() + id * width, &mut self.row);
                 sums.iter_mut().zip(&self.row).for_each(|(z, &w)| *z += T::from_f32(v) * w);
             }
@@ -89,16 +96,18 @@ impl<T: Real> Pass<T> {
         let shrink = step * T::from_f64(l2);
         let near = weights.private_mut().len().saturating_sub(head) / width;
         let each = self.values.chunks_exact(size).zip(self.deltas.chunks_exact(size));
+        if let Some(first) = weights.private_mut().get_mut(head..) {
+            self.tiles.each(rows, self.examples.clone(), near, |example, row| {
+                if shrink != T::ZERO {
+                    shrink_rows(first, width, row, rarity, shrink);
+                }
+                matrix::scatter(first, width, row, &self.deltas[example * size..][..width], -step);
+            });
+        }
         for (r, (values, deltas)) in self.examples.clone().zip(each) {
             upper(shape, values, deltas, (step, shrink), weights);
-            let (delta, (near, far)) = (&deltas[..width], rows.row(r).split(near));
-            if let Some(first) = weights.private_mut().get_mut(head..) {
-                if shrink != T::ZERO {
-                    shrink_rows(first, width, near, rarity, shrink);
-                }
-                matrix::scatter(first, width, near, delta, -step);
-            }
-            for (id, v) in far.iter() {
+            let delta = &deltas[..width];
+            for (id, v) in rows.row(r).split(near).1.iter() {
                 let (at, shrink) = (head + id * width, shrink * T::from_f32(rarity[id]));
                 let a = step * T::from_f32(v);
                 if shrink == T::ZERO {
