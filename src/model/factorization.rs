@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_walk_takes_the_steps_of_the_block_one_after_the_other() {
         let line = |k: u32| format!("{},{},{}\n", k * 7 % 20, k * 11 % 17, k % 5);
-        let ratings = Ratings::bytes("test", (0..250).map(line).collect::<String>(), 3).unwrap();
+        let ratings = Ratings::bytes("test", (0..2000).map(line).collect::<String>(), 3).unwrap();
         for model in [MatrixFactorization::new(5).with_l2(0.1), MatrixFactorization::nonnegative(20)] {
             let objective = Model::<f64>::bind(&model, &ratings).unwrap();
             let (start, step): (Vec<f64>, _) = (objective.initial(1), 0.3);
