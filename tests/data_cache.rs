@@ -162,6 +162,8 @@ fn options_and_files_have_entries_of_their_own() {
     let zero = || Loader::new(&file).cache(&cache).zero_based(true).load().unwrap();
     assert!(!zero().cached().read);
     assert!(zero().cached().read && !zero().one_based());
+    // A column of labels is refused of a text that is known, too.
+    assert!(Loader::new(&file).cache(&cache).label("y").load().is_err());
     let other = folder.path().join("other.svm");
     fs::copy(&file, &other).unwrap();
     assert!(!load(&other, &cache, 0).cached().read);

@@ -36,7 +36,8 @@ if [ "$(head -n 1 "$folder/found")" != "$(head -n 1 "$expected")" ]; then
     exit 2
 fi
 printf '%-16s %12s %12s %8s\n' "per element" expected found change
-join <(tail -n +2 "$expected" | sort) <(tail -n +2 "$folder/found" | sort) | awk -v tolerance=$tolerance '
+join -a 1 -a 2 -e 0 -o 0,1.2,2.2 <(tail -n +2 "$expected" | sort) <(tail -n +2 "$folder/found" | sort) | awk -v tolerance=$tolerance '
+    $2 == 0 || $3 == 0 { bad++; print $1 ": not in both: record anew"; next }
     { change = $3 / $2 - 1; worse = change > tolerance; bad += worse
       printf "%-16s %12.3f %12.3f %+7.1f %%%s\n", $1, $2, $3, 100 * change, worse ? "  more instructions" : "" }
     END { exit bad > 0 }'

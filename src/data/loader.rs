@@ -160,7 +160,9 @@ impl Loader {
             *like = Arc::new(Numbering { factors: None, ..(**like).clone() });
         }
         let data = match (&self.cache, &self.input) {
-            (Some(folder), Input::File(path)) if self.table.labels.is_none() => {
+            (Some(folder), Input::File(path))
+                if self.table.labels.is_none() && self.table.label.is_none() =>
+            {
                 self.cached(&Entry::new(folder, path, self.shape()), path, &name, bytes)
             }
             _ => self.parse(&name, bytes, None).map(|(data, _)| data),

@@ -2,7 +2,7 @@
 
 usage: peers.py NAME DATA OUT SETTINGS   (compare.py calls it)
 
-DATA is LIBSVM text; DATA.npz beside OUT holds the same, for peers whose own reading is not measured. Writes
+DATA is LIBSVM text; OUT.data.npz holds the same, for peers whose own reading is not measured. Writes
 OUT-<number>.npy for each setting of the JSON list SETTINGS and prints a JSON line with the seconds.
 """
 

@@ -33,7 +33,7 @@ pub(super) struct SweepArgs {
     /// Worker threads [default: 1, 2, 4, … and the cores that we may use]
     #[arg(long, short = 'j', value_name = "N,N…", value_parser = value::counts())]
     workers: Option<Given<Vec<usize>>>,
-    /// How an addition reaches a shared parameter: cas, racy, locked
+    /// How an addition reaches a shared parameter: cas, racy, locked, leashed
     #[arg(long, value_name = "MODE,MODE…", default_value = "cas", value_parser = value::list::<Update>())]
     update: Given<Vec<Update>>,
     /// Examples in a block: auto or a number; 1 is direct
@@ -67,7 +67,7 @@ pub(super) struct StepArgs {
     #[arg(long, value_name = "SEED", default_value = "0", value_parser = value::seed())]
     seed: Given<u64>,
     /// Passes over the data in a run
-    #[arg(long, short = 'e', value_name = "E", default_value = "10", value_parser = value::at_least_zero())]
+    #[arg(long, short = 'e', value_name = "E", default_value = "10", value_parser = value::positive())]
     epochs: Given<f64>,
 }
 

@@ -83,8 +83,9 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
     let mut setups: Vec<Setup> =
         vec![racy(1, 1), (cores, Update::Racy, BlockSize::Auto), (cores, Update::Cas, BlockSize::Auto)];
     let told = setups.len();
-    let blocks: Vec<usize> =
-        BLOCKS.into_iter().filter(|&block| cores > 1 && 4 * block <= data.len()).collect();
+    // Rows without values move no lines.
+    let pairs = cores > 1 && data.nonzeros() > 0;
+    let blocks: Vec<usize> = BLOCKS.into_iter().filter(|&block| pairs && 4 * block <= data.len()).collect();
     setups.extend(blocks.iter().flat_map(|&block| [racy(1, block), racy(2, block)]));
     let objective = Model::<f32>::bind(&Logistic::default(), data)?;
     let mut plans: Vec<Option<Plan>> = vec![None; setups.len()];

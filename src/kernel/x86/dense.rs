@@ -304,19 +304,20 @@ unsafe fn update(cells: *mut f32, step: impl Fn(__m128) -> __m128) -> u64 {
             (_mm_cvtsi128_si64(new) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(new, new)) as u64)
         };
         let exchanged: u8;
-        // SAFETY: the caller's promise. rbx, which the instruction wants, is not ours to name as an operand.
+        // SAFETY: the caller's promise. rbx, which the instruction wants, is not ours to name as an operand, but "reg" may
+        // stand for it: so whatever is used between the exchange and its undoing is in a register with a name.
         unsafe {
             asm!(
                 "xchg {new_low}, rbx",
-                "lock cmpxchg16b [{cells}]",
-                "sete {exchanged}",
+                "lock cmpxchg16b [rdi]",
+                "sete r8b",
                 "mov rbx, {new_low}",
                 new_low = inout(reg) new_low => _,
-                cells = in(reg) cells,
-                exchanged = lateout(reg_byte) exchanged,
+                in("rdi") cells,
                 in("rcx") new_high,
                 inout("rax") low,
                 inout("rdx") high,
+                out("r8b") exchanged,
                 options(nostack),
             );
         }
