@@ -121,9 +121,13 @@ impl Loss for LogisticLoss {
     #[inline]
     fn dual_step<T: Real>(self, z: T, y: T, before: T, q: T) -> T {
         // One Newton step on the score after the step: one exponential, where the exact solution takes several
-        // logarithms and reaches a gap no sooner.
+        // logarithms and reaches a gap no sooner. With the largest curvature between here and there, s(1 − s) for s from
+        // p to a, so that the step is never too long: long rows would diverge by that at p alone.
         let (a, p) = (-(before * y), T::ONE / (T::ONE + (y * z).exp()));
-        -(clamp(a + (p - a) / (T::ONE + q * p * (T::ONE - p)), T::ZERO, T::ONE) * y)
+        let half = T::from_f32(0.5);
+        let (low, high) = if a < p { (a, p) } else { (p, a) };
+        let steepest = clamp(half, low, high);
+        -(clamp(a + (p - a) / (T::ONE + q * steepest * (T::ONE - steepest)), T::ZERO, T::ONE) * y)
     }
 }
 
@@ -322,6 +326,11 @@ mod tests {
                         u = loss.dual_step(score, y, u, q);
                         score = z - q * (u - before);
                     }
+                    // A step may fall short of the largest dual value, but the dual never falls, however long the row.
+                    let u_long = loss.dual_step(z, y, before, 100.0);
+                    let dual = |u: f64| z * u - loss.conjugate(u, y) - 50.0 * (u - before).powi(2);
+                    let (now, then) = (dual(u_long), dual(before));
+                    assert!(now >= then - 1e-9 * then.abs().max(1.0), "{}: {now} < {then}", loss.kind());
                     let slack = loss.loss(score, y) + loss.conjugate(u, y) - u * score;
                     assert!(slack.abs() < 1e-9, "{}: z {z}, y {y}, {before} to {u}: {slack}", loss.kind());
                 }

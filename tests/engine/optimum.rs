@@ -42,6 +42,18 @@ fn certified_gaps_are_reached_and_true() {
     assert!((run.last().objective - best) / best < 1e-6);
 }
 
+/// Rows that are long against the penalty: each step is as long as the dual allows and no longer, and the rows come in
+/// another order each time.
+#[test]
+fn dual_ascent_takes_long_rows() {
+    let data = classes(3000, 24, 8);
+    for workers in [1, 2] {
+        let run = train::<f64>(&data, Algorithm::Sdca, workers, 0.1 / 3000.0, 1e-2);
+        assert!(run.last().epoch < 150.0, "{workers} workers: {} epochs", run.last().epoch);
+    }
+    assert!(train::<f32>(&data, Algorithm::Sdca, 1, 0.02, 1e-3).plan.chunk <= 4);
+}
+
 /// More features than are solved directly: the two ways meet.
 #[test]
 fn wide_data_have_one_optimum() {
