@@ -103,7 +103,9 @@ impl<T: Real> Solve<'_, T> {
         let constant = |schedule: &Schedule| *schedule == Schedule::Constant;
         require(options.schedule.as_ref().is_none_or(constant), "found a schedule, expected constant".into());
         let update = options.update;
-        require(update != Update::Racy, format!("update: found {update}, expected cas or locked"));
+        // Of the others each loses updates whose dual values have changed.
+        let whole = matches!(update, Update::Cas | Update::Locked);
+        require(whole, format!("update: found {update}, expected cas or locked"));
         let mut dual = Dual::<L, T>::new(linear);
         // What cannot be is left for the plan to refuse.
         let features = linear.rows().features();

@@ -137,6 +137,7 @@ fn what_cannot_be_is_refused() {
     refused(trainer(Logistic::l2(0.1)).target_gap(0.0).run(&data), "above 0");
     let sdca = || trainer(Logistic::l2(0.1)).algorithm(Algorithm::Sdca);
     refused(sdca().update(Update::Racy).run(&data), "racy");
+    refused(sdca().update(Update::Leashed { retries: 16 }).run(&data), "found leashed, expected cas");
     refused(sdca().rate(0.5).run(&data), "rate of 0.5");
     refused(Trainer::new(Hinge::l2(0.1)).algorithm(Algorithm::Newton).run(&data), "second derivative");
     refused(Trainer::new(Points::new(10)).algorithm(Algorithm::Sdca).minimize(), "linear model");
