@@ -40,8 +40,9 @@ pub fn one_vs_rest<T: Real>(
             break;
         }
     }
-    let (series, gap) =
-        (series(&runs, classes), runs.iter().map(|run| run.last().gap).collect::<Option<Vec<_>>>());
+    let gaps = runs.iter().map(|run| run.last().gap).collect::<Option<Vec<_>>>();
+    // What was not trained has no bound.
+    let (series, gap) = (series(&runs, classes), gaps.filter(|gaps| gaps.len() == classes));
     let mut runs = runs.into_iter();
     let Some(first) = runs.next() else { return Err(Error::usage("one against the rest: found no class")) };
     let mut run = runs.fold(first, join);

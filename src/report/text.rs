@@ -229,7 +229,7 @@ impl<W: Write + ?Sized> Page<'_, W> {
                 let (gap, target) =
                     (record.outcome.gap.unwrap_or(f64::NAN), plan.target_gap.unwrap_or(f64::NAN));
                 format!(
-                    "the objective is certified to be within {gap:.1e} of its minimum (target {target:.0e})"
+                    "the objective is certified to be within {gap:.1e} of its minimum (target {target:e})"
                 )
             }
             "stalled" => "the objective no longer falls: what is left is rounding".to_owned(),
