@@ -47,10 +47,8 @@ fn certified_gaps_are_reached_and_true() {
 #[test]
 fn dual_ascent_takes_long_rows() {
     let data = classes(3000, 24, 8);
-    for workers in [1, 2] {
-        let run = train::<f64>(&data, Algorithm::Sdca, workers, 0.1 / 3000.0, 1e-2);
-        assert!(run.last().epoch < 150.0, "{workers} workers: {} epochs", run.last().epoch);
-    }
+    let run = train::<f64>(&data, Algorithm::Sdca, 1, 0.1 / 3000.0, 1e-2);
+    assert!(run.last().epoch < 100.0, "{} epochs", run.last().epoch);
     assert!(train::<f32>(&data, Algorithm::Sdca, 1, 0.02, 1e-3).plan.chunk <= 4);
 }
 
