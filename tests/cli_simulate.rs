@@ -119,7 +119,7 @@ fn what_would_change_nothing_is_refused() {
         ),
         ("--quadratic 3 --partition iid", "--quadratic: found --partition too"),
         ("--quadratic 3 --loss hinge", "--quadratic: found --loss too"),
-        ("--noise 1 --heterogeneity 2", "--noise: found data\n--heterogeneity: found data"),
+        ("--noise 1 --heterogeneity 2", "--noise: needs --quadratic\n--heterogeneity: needs --quadratic"),
         ("--test-fraction 0.1", "--test, --test-fraction: nothing is measured on held-out rows"),
         ("--quadratic 3 --replay run --speeds exp:1", "--replay: found --speeds"),
         ("--quadratic 3 --algorithm rennala:2 --step delay-adaptive", "--step: found a weight by delay"),

@@ -90,7 +90,9 @@ pub struct Run<T: Real = f32> {
     /// One report a worker.
     pub workers: Vec<WorkerReport>,
     /// The sum of all delays as the clock alone has it: how many other workers were at work, over all updates. A worker
-    /// is at work from the start of an epoch to its own last update in it.
+    /// is at work from the start of an epoch to its own last update in it. Exact where every gradient is an update: with
+    /// `ringmaster`, what was being written when a gradient was ignored is missing; leashed updates, which read no clock,
+    /// are taken for those of always-busy workers.
     pub expected_delays: u64,
     /// Delays over training time; with [`Trainer::profile`](crate::Trainer::profile).
     pub timeline: Option<Timeline>,

@@ -340,7 +340,7 @@ fn self_check(mean: f64, exact: f64, workers: usize) -> String {
     let verdict = if deviation <= 2.0 {
         format!("within {deviation:.1} %")
     } else {
-        format!("off by {deviation:.1} %: workers were not always busy")
+        format!("off by {deviation:.1} %: workers were not always busy, or updates not counted")
     };
     format!(
         "mean delay {mean:.3}, expected n − 1 = {} (always-busy workers, exact for this run: {exact:.3}): {verdict}",

@@ -73,7 +73,8 @@ fn the_mean_delay_is_the_number_of_other_workers() {
         let said = format!("{workers} workers: mean delay {:.4}, expected {expected:.4}", delays.mean());
         println!("{said}");
         assert_eq!(delays.sum(), run.expected_delays, "{said}");
-        assert!((expected - (workers - 1) as f64).abs() < 0.01, "{said}");
+        let others = (workers - 1) as f64;
+        assert!((expected - others).abs() <= 0.02 * others, "{said}");
         assert_eq!(delays.count() as usize, 40_000 * workers, "{said}");
         assert!(delays.kept_mass() > 0.5 && delays.kept_mass() <= 1.0, "{said}");
     }
@@ -83,14 +84,18 @@ fn the_mean_delay_is_the_number_of_other_workers() {
 #[test]
 fn the_expected_mean_delay_is_exact_however_workers_end() {
     for block in [1, 4] {
-        let busy = Busy { examples: 2048, long: 8 };
-        let run = Trainer::new(busy).workers(2).block(BlockSize::Rows(block)).epochs(1).minimize().unwrap();
-        let (updates, chunk) = (run.delays().count(), run.plan.chunk / block);
-        assert_eq!((updates, run.delays().sum()), (2048 / block as u64, run.expected_delays));
-        // All chunks are taken when the first worker stops: then the other makes the rest of its own, at most.
-        let missed = updates - run.expected_delays;
-        println!("blocks of {block}, chunks of {chunk} updates: {missed} missed");
-        assert!(block > 1 || missed >= 6, "{missed}");
+        let missed = || {
+            let busy = Busy { examples: 2048, long: 8 };
+            let run =
+                Trainer::new(busy).workers(2).block(BlockSize::Rows(block)).epochs(1).minimize().unwrap();
+            let updates = run.delays().count();
+            assert_eq!((updates, run.delays().sum()), (2048 / block as u64, run.expected_delays));
+            updates - run.expected_delays
+        };
+        // All chunks are taken when the first worker stops: then the other makes the rest of its own, at most 8 updates,
+        // or of a block the one; fewer if the first was interrupted for as long.
+        let least = if block == 1 { 6 } else { 1 };
+        assert!((0..20).any(|_| missed() >= least), "twenty runs in which the workers ended together");
     }
     // Of several phases.
     let run = Trainer::new(Logistic::l2(0.02)).workers(4).block(BlockSize::Rows(16)).epochs(20);

@@ -150,7 +150,7 @@ impl Plan {
             ("--heterogeneity", self.zeta != 0.0),
         ];
         for (name, _) in of_quadratics.iter().filter(|(_, given)| *given && on_data) {
-            check.require(false, format!("{name}: found data, expected --quadratic"));
+            check.require(false, format!("{name}: needs --quadratic"));
         }
         let held_out = source.test.is_some() || source.test_fraction.is_some();
         check.require(
