@@ -129,6 +129,13 @@ fn the_roofline_is_measured_on_the_data() {
         assert!((0.4..=0.5).contains(&direct["lines"].as_f64().unwrap()), "{direct}");
         assert!(direct["alone"].as_f64().unwrap() > 0.0 && direct["both"].as_f64().unwrap() > 0.0);
         assert_eq!(record["predicted"].as_array().unwrap().len(), 6);
+        // The blocks that a run has.
+        let output =
+            asyncsgd().args(["train", "--workers", "2", "--epochs", "1", "--json", "-"]).arg(&data).output();
+        let run: Value = serde_json::from_str(&stdout(&output.unwrap())).unwrap();
+        for key in ["block", "hot"] {
+            assert_eq!(record["predicted"][0][key], run["plan"][key], "{key}");
+        }
     }
     let bad = asyncsgd().args(["bench", "roofline", "--repeats", "x"]).output().unwrap();
     assert_eq!(bad.status.code(), Some(2));
