@@ -1,7 +1,7 @@
 //! From a run to its record.
 
 use super::load::Source;
-use super::options::Training;
+use super::options::{DelayRule, Training};
 use super::penalties::Penalties;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{
@@ -96,7 +96,7 @@ impl Context<'_> {
             block: plan.block,
             hot: plan.hot,
             batch: plan.batch,
-            step: options.step.to_string(),
+            step: applied(run).to_string(),
             rate: plan.step.rate,
             rate_origin: plan.rate_origin.clone(),
             schedule: plan.step.schedule.to_string(),
@@ -145,7 +145,7 @@ impl Context<'_> {
         option("update", Some(plan.update.to_string()));
         option("block", either(Some(options.block.to_string()), plan.block.to_string()));
         option("precision", Some(plan.precision.to_owned()));
-        option("step", Some(options.step.to_string()));
+        option("step", Some(applied(run).to_string()));
         let schedule = options.schedule.as_ref().map(|schedule| schedule.to_string());
         option("rate", either(options.rate.map(|rate| format!("{rate:?}")), format!("{:?}", plan.step.rate)));
         option("schedule", either(schedule, plan.step.schedule.to_string()));
@@ -252,6 +252,11 @@ pub fn strongest<T: Real>(train: &Dataset, weights: &[T]) -> Vec<Named> {
         Some(Named { feature: train.feature_name(rank)?.to_owned(), weight, rows })
     });
     named.collect()
+}
+
+/// The rule that the run went by: an algorithm may have set another than was given.
+fn applied<T: Real>(run: &Run<T>) -> DelayRule {
+    DelayRule { weight: run.plan.step.weight, concurrency: run.plan.step.concurrency }
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ impl<T: Real> Live<T> {
 
     /// The shared parameters, from the run's start on and also after its end; `None` before. A read is a relaxed
     /// load, some nanoseconds: each value is one that the parameter had, but several may be of different instants.
+    /// `dot` takes the cache lines as a worker's does, for writing where there are several workers; `get` only reads.
     ///
     /// Parameters of a linear model are ordered by the frequency of their features: rows of
     /// [`Loader::like`](crate::Loader::like) fit, and [`Dataset::feature_order`](crate::Dataset::feature_order) tells

@@ -171,11 +171,13 @@ impl<W: Write + ?Sized> Page<'_, W> {
     fn delays(&mut self, record: &Record) -> io::Result<()> {
         writeln!(self.out)?;
         let (delay, plan) = (&record.delay, &record.plan);
-        let unit = match plan.block.max(plan.batch) {
-            1 => "one example".to_owned(),
-            rows => examples(rows),
+        let unit = match (plan.block, plan.batch) {
+            (1, 1) => "each of one example".to_owned(),
+            (1, rows) => format!("each of {}", examples(rows)),
+            // Blocks grow as the rate falls.
+            (rows, _) => format!("of {} at first", examples(rows)),
         };
-        self.entry("delay", &format!("in updates, each of {unit}"))?;
+        self.entry("delay", &format!("in updates, {unit}"))?;
         self.title(&format!(
             "{:>8} {:>10} {:>8} {:>5} {:>5} {:>5} {:>6} {:>7} {:>6} {:>11}",
             "worker", "updates", "mean", "p50", "p90", "p99", "p99.9", "max", "kept", "failed CAS"
