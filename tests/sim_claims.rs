@@ -10,7 +10,7 @@ fn table(name: &str, threads: usize) -> String {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_on_any_number_of_cores() {
-    for name in ["rates", "heterogeneous", "stability"] {
+    for name in ["drop", "stability"] {
         assert_eq!(table(name, 1), table(name, 2), "{name}");
     }
 }
@@ -18,7 +18,7 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_cores() {
 /// The others take an optimised program: CI runs `reproduce all --quick`.
 #[test]
 fn quick_claims_hold() {
-    for name in ["identity", "rates", "drop", "stability"] {
+    for name in ["identity", "drop", "stability"] {
         let claim = claims::run(name, Effort { quick: true, seed: 0 }).unwrap().unwrap();
         let out: Vec<_> = claim.rows.iter().filter(|row| row.verdict == Verdict::OutOfTolerance).collect();
         assert!(out.is_empty() && claim.holds(), "{name}: {out:?}");
