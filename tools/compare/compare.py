@@ -73,7 +73,8 @@ def process(command):
 def ours(data, program, setting):
     """One run of asyncsgd; the weights are read from LIBLINEAR text."""
     model, record = data.out + ".model", data.out + ".json"
-    command = [program, "train", data.path, "--cache", "none", "--epochs", str(setting["epochs"]), "--save", model, "--json", record, "--quiet"]
+    options = [part for key, value in setting.items() for part in (f"--{key}", str(value))]
+    command = [program, "train", data.path, "--cache", "none", *options, "--save", model, "--json", record, "--quiet"]
     _, _, memory = process(command)
     told = json.loads(pathlib.Path(record).read_text())
     lines = pathlib.Path(model).read_text().splitlines()
@@ -171,4 +172,5 @@ def main():
         compare(path, options.folder, options.program, options.repeats)
 
 
-main()
+if __name__ == "__main__":
+    main()

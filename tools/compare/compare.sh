@@ -2,10 +2,12 @@
 # Compares asyncsgd with scikit-learn, LIBLINEAR, Vowpal Wabbit and xLearn (where it can be built) on the same data,
 # interleaved: time to a gap, throughput, load speed, peak memory. Everything that is installed goes to target/compare,
 # LIBLINEAR's program comes from apt-get where it is missing and that is allowed.
-# Usage: tools/compare/compare.sh [DATA…] [--repeats N]; LIBSVM text, without it the embedded flights
+# With --optimum: `train DATA --target-gap G` and nothing else, beside what the peers need to get there.
+# Usage: tools/compare/compare.sh [--optimum] [DATA…] [--repeats N]; LIBSVM text, without it the embedded flights
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-folder=target/compare
+folder=target/compare script=compare.py
+[ "${1:-}" != --optimum ] || { shift; script=optimum.py; }
 mkdir -p "$folder"
 cargo build --locked --release
 [ -d "$folder/venv" ] || python3 -m venv "$folder/venv"
@@ -20,4 +22,4 @@ if [ $# -eq 0 ] || [ "${1#--}" != "$1" ]; then
     target/release/asyncsgd data convert src/data/embedded/flights.xz "$folder/flights"
     set -- "$folder/flights" "$@"
 fi
-exec "$folder/venv/bin/python" tools/compare/compare.py --folder "$folder" "$@"
+exec "$folder/venv/bin/python" "tools/compare/$script" --folder "$folder" "$@"
