@@ -47,9 +47,10 @@ These set the step themselves, without --rate, --schedule and blocks:
 
 Algorithms for --algorithm:
   sgd               asynchronous stochastic gradient descent
-  adagrad           a step length for each coordinate, by its squared gradients so far:
+  adagrad           a step length for each coordinate, by its squared gradients so far
+                    and whatever the feature's unit, times the weight of --step:
                     nearer than sgd after a few epochs where features differ much in
-                    frequency; not for the last digits
+                    frequency or scale; not for the last digits
   svrg              variance-reduced gradients, a step length for each coordinate:
                     linear convergence also with an L1 penalty; each epoch has a second,
                     parallel pass

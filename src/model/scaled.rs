@@ -1,7 +1,11 @@
 //! Linear models with a step length for each coordinate: AdaGrad, SVRG and SAGA.
 //!
 //! - *AdaGrad* (Duchi, Hazan & Singer, JMLR 12, 2011): the step of a coordinate is divided by √h, h the sum of its
-//!   squared gradients so far.
+//!   squared gradients so far; and by s, the root of the mean x² over the rows that touch it, so that the feature's unit
+//!   does not matter (Ross, Mineiro & Langford, UAI 2013). Delays act on the step, by the delay's weight, and not on h,
+//!   from which the weight would cancel: w −= η·weight(τ)·g/(s·√h). The per-coordinate AdaDelay (Sra, Yu, Li & Smola,
+//!   AISTATS 2016) has g²·t/(t + τ) in the sum and √(t/(t + τ)) before the step, t the iteration: both factors are
+//!   within τ/t of 1, and after the first hundreds of updates it is AdaGrad; the weight is what remains of a delay.
 //! - *SVRG* (Johnson & Zhang, NeurIPS 2013; lock-free: Reddi et al., NeurIPS 2015): after each epoch the residuals ℓ′
 //!   of all rows are kept with the full gradient μ; a step goes along (ℓ′ − kept ℓ′)·x + μ, whose noise vanishes at the
 //!   optimum, so that convergence is linear at a constant rate.
@@ -42,7 +46,7 @@ pub enum Scheme {
 pub struct Scaled<'l, 'd, L, T: Real> {
     linear: &'l Linear<'d, L>,
     scheme: Scheme,
-    /// Of SVRG and SAGA, the step length of each coordinate.
+    /// The step length of each coordinate; of AdaGrad, before the division by √h.
     lengths: Vec<T>,
     /// For each coordinate the sum of squared gradients h, or the mean of the kept residual·x over the rows that touch
     /// it. Relaxed accesses, as to all shared floats; additions by compare-exchange.
@@ -82,14 +86,15 @@ impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
         let mean = |(sum, &count): (&f64, &u32)| sum / f64::from(count.max(1));
         let squares: Vec<f64> = sums.iter().zip(counts).map(mean).collect();
         let length = |(&sum, &count): (&f64, &u32)| {
-            T::from_f64(if sum > 0.0 { f64::from(count).sqrt() / sum } else { 0.0 })
+            let power = if reduced { sum } else { sum.sqrt() };
+            T::from_f64(if sum > 0.0 { f64::from(count).sqrt() / power } else { 0.0 })
         };
         let first = |&y: &f32| linear.loss.derivative(0.0, f64::from(y)).powi(2);
         let zeros = |len: usize| (0..len).map(|_| T::Atomic::new(T::ZERO)).collect::<Vec<_>>();
         Self {
             linear,
             scheme,
-            lengths: if reduced { sums.iter().zip(counts).map(length).collect() } else { Vec::new() },
+            lengths: sums.iter().zip(counts).map(length).collect(),
             memory: zeros(rows.features()),
             kept: zeros(if reduced { rows.len() } else { 0 }),
             squares,
@@ -194,7 +199,7 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
         for (r, &residual) in gradient.examples.clone().zip(&gradient.residuals) {
             if self.scheme == Scheme::AdaGrad {
                 self.accumulate(r, residual);
-                let length = |i: usize| step / self.memory[i].get().sqrt();
+                let length = |i: usize| step * self.lengths[i] / self.memory[i].get().sqrt();
                 self.step_along(r, weights, length, |_, v| residual * v);
                 continue;
             }
@@ -229,13 +234,11 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
         let mut curvature = Objective::<T>::curvature(self.linear)?;
         let counts = &self.linear.counts;
         for (i, g) in curvature.coordinates.iter_mut().enumerate() {
-            let length = match self.scheme {
-                Scheme::AdaGrad => {
-                    let h = self.squares[i] * self.residual.powi(2) * (1.0 + f64::from(counts[i]) / 2.0);
-                    h.max(f64::MIN_POSITIVE).sqrt().recip()
-                }
-                _ => self.lengths[i].to_f64(),
-            };
+            let mut length = self.lengths[i].to_f64();
+            if self.scheme == Scheme::AdaGrad {
+                let h = self.squares[i] * self.residual.powi(2) * (1.0 + f64::from(counts[i]) / 2.0);
+                length /= h.max(f64::MIN_POSITIVE).sqrt();
+            }
             *g = (f64::from(*g) * length) as f32;
         }
         if self.scheme != Scheme::AdaGrad {
@@ -247,13 +250,14 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
     fn rate(&self) -> Option<(f64, String)> {
         let (rows, n) = (self.linear.rows, self.linear.rows.len() as f64);
         Some(match self.scheme {
-            // The first step of a coordinate is as long as the rate.
+            // The first step of a coordinate is as long as the rate/s.
             Scheme::AdaGrad => {
-                let length = rows.arrays().2.iter().map(|v| f64::from(v.abs())).sum::<f64>() / n;
+                let of = |(i, v): (usize, f32)| self.lengths[i].to_f64() * f64::from(v.abs());
+                let length = rows.iter().map(|row| row.iter().map(of).sum::<f64>()).sum::<f64>() / n;
                 let bend = (0..rows.len()).fold(0.0, |most: f64, r| most.max(self.linear.bend(r)));
                 let change = self.residual / bend.max(f64::MIN_POSITIVE);
                 let origin = format!(
-                    "a first step changes a score by √(mean ℓ′(0)²)/max ℓ″ = {change:.3}; mean |x|₁ = {length:.4}"
+                    "a first step changes a score by √(mean ℓ′(0)²)/max ℓ″ = {change:.3}; mean |x/s|₁ = {length:.4}"
                 );
                 (change.max(f64::MIN_POSITIVE) / length.max(f64::MIN_POSITIVE), origin)
             }
@@ -273,7 +277,8 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
 
     fn begin(&self, weights: &[T]) {
         if self.scheme == Scheme::AdaGrad {
-            // As if each coordinate had been touched once, with the residuals at zero: no step is longer than the rate.
+            // As if each coordinate had been touched once, with the residuals at zero: no step is longer than the
+            // rate/s.
             for (cell, square) in self.memory.iter().zip(&self.squares) {
                 cell.set(T::from_f64((square * self.residual.powi(2)).max(f64::from(f32::MIN_POSITIVE))));
             }
