@@ -183,4 +183,12 @@ fn batches_are_the_rows_of_the_text() {
     let expected = "text:20003:3: found index 189, expected at most 188 (as many features as were asked for)";
     assert_eq!(error, expected);
     assert!(batches.next().is_none(), "an error is the end");
+
+    let binary = |text: &'static str| Batches::new("text", text.as_bytes(), 1, false).binary();
+    let labels: Vec<f32> = binary("1 1:1\n0 1:1\n-1 1:1").flat_map(|batch| batch.unwrap().1).collect();
+    assert_eq!(labels, [1.0, -1.0, -1.0]);
+    for text in ["1 1:1\n\n# none\n3 1:2\n1 1:1\n", "1 1:1\n\n\n3 1:2"] {
+        let error = binary(text).find_map(Result::err).unwrap().to_string();
+        assert_eq!(error, "text:4: found label 3, expected -1 or 0, or 1");
+    }
 }

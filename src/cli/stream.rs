@@ -7,7 +7,7 @@ use super::value::{self, Check, Given};
 use asyncsgd::delay::Profile;
 use asyncsgd::report::count;
 use asyncsgd::step::{Schedule, StepRule};
-use asyncsgd::{Batches, Error, Feed, Hogwild, LossKind, Online, Params, Precision, Result, SavedModel};
+use asyncsgd::{Batches, Feed, Hogwild, LossKind, Online, Params, Precision, Result, SavedModel};
 use asyncsgd::{StreamRun, Streamed, Update, stream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -94,6 +94,7 @@ pub fn run(args: Args) -> Result<u8> {
     let (mut told, mut delays) = (Vec::new(), Profile::default());
     for _ in 0..passes {
         let batches = Batches::open(&args.data, features, args.zero_based)?;
+        let batches = if loss.is_classification() { batches.binary() } else { batches };
         let (feed, examples) = stream(features, WAITING);
         let (mut last, quiet) = (Instant::now(), args.quiet);
         let online = Online::new(loss).workers(workers).observe(|now| {
@@ -104,8 +105,7 @@ pub fn run(args: Args) -> Result<u8> {
         });
         let run = std::thread::scope(|scope| {
             let stopped = || interrupt.load(Ordering::Relaxed);
-            let name = args.data.display().to_string();
-            let reading = scope.spawn(move || read(batches, &feed, loss, &name, stopped));
+            let reading = scope.spawn(move || read(batches, &feed, stopped));
             let run = online.run(&shared, examples);
             // A reader's error is the cause of a stream's end, a worker's that of a feed's.
             match (run, reading.join()) {
@@ -163,20 +163,9 @@ fn progress(now: &Streamed) -> String {
 }
 
 /// Feeds batches until they end or somebody wants to stop.
-fn read(batches: Batches, feed: &Feed, loss: LossKind, name: &str, stopped: impl Fn() -> bool) -> Result<()> {
+fn read(batches: Batches, feed: &Feed, stopped: impl Fn() -> bool) -> Result<()> {
     for batch in batches {
-        let (rows, mut labels) = batch?;
-        if loss.is_classification() {
-            for label in &mut labels {
-                *label = match *label {
-                    1.0 => 1.0,
-                    -1.0 | 0.0 => -1.0,
-                    other => {
-                        return Err(Error::input(name, 0, 0, format!("label {other}"), "-1 or 0, or 1"));
-                    }
-                };
-            }
-        }
+        let (rows, labels) = batch?;
         if stopped() || feed.send(rows, labels).is_err() {
             break;
         }

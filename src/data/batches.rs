@@ -37,6 +37,7 @@ pub struct Batches {
     /// Lines before it.
     lines: usize,
     ended: bool,
+    binary: bool,
 }
 
 impl Batches {
@@ -64,7 +65,26 @@ impl Batches {
         let limit = Limit { features, reason: " (as many features as were asked for)" };
         let format = Format { first: u64::from(!zero_based), limit, constant: None };
         let (name, from) = (name.into(), Box::new(Unpacking::new(BufReader::new(from))));
-        Self { name, from, format, text: Vec::new(), lines: 0, ended: false }
+        Self { name, from, format, text: Vec::new(), lines: 0, ended: false, binary: false }
+    }
+
+    /// With labels −1 and 1 for a classifier: −1 or 0, and 1 in the text; others are an error of their line.
+    pub fn binary(self) -> Self {
+        Self { binary: true, ..self }
+    }
+
+    /// The label of the row that ends before `end`, as it is learnt.
+    fn label(&self, label: f32, text: &[u8], end: usize) -> Result<f32> {
+        match label {
+            label if !self.binary => Ok(label),
+            1.0 => Ok(1.0),
+            -1.0 | 0.0 => Ok(-1.0),
+            other => {
+                let before = text[..end - 1].iter().filter(|&&byte| byte == b'\n').count();
+                let line = self.lines + 1 + before;
+                Err(Error::input(&self.name, line, 0, format!("label {other}"), "-1 or 0, or 1"))
+            }
+        }
     }
 
     /// The largest index in the text at `path`, less that of the first feature and plus 1: how many features it has.
@@ -125,7 +145,7 @@ impl Batches {
             }
             (len, at) = (len + read.len, read.next);
             starts.push(len as u64);
-            labels.push(read.label);
+            labels.push(self.label(read.label, text, read.next)?);
         }
         ids.truncate(len);
         values.truncate(len);
