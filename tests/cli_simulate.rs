@@ -133,6 +133,9 @@ fn what_would_change_nothing_is_refused() {
             assert!(line.starts_with(&format!("error: {why}")), "{options}: {told}");
         }
     }
+    // Without updates there is no mean to expect.
+    let out = simulate(&["--quadratic", "3", "--iterations", "0", "--json", "-"]);
+    assert!(valid(&out.stdout)["delay"]["expected_mean"].is_null());
     // What has no weight by delay says so, and expects no mean delay.
     let out = simulate(&["--quadratic", "3", "--algorithm", "minibatch", "--iterations", "5", "--json", "-"]);
     let record = valid(&out.stdout);

@@ -159,6 +159,11 @@ fn impossible_options_are_one_line_each() {
     assert!(error(Simulation::new(0, law("fixed:1"))).contains("at least 1"));
     assert!(error(Simulation::new(3, law("list:1,2"))).contains("2 times for 3 workers"));
     assert!(error(Simulation::new(3, law("straggler:2,4"))).contains("4 stragglers among 3 workers"));
+    assert!(error(Simulation::new(3, law("exp:1/3xfixed:1"))).contains("for 4 workers, expected 3"));
+    assert!(error(Simulation::new(3, law("2xfixed:1"))).contains("for 2 workers, expected 3"));
+    for endless in ["fixed:1e308*fixed:1e308", "pareto:0.0001", "on-off:1e-300,1e-300"] {
+        assert!(error(Simulation::new(3, law(endless))).contains("would never be done"), "{endless}");
+    }
     assert!(error(Simulation::new(4_000_000_000, law("fixed:1"))).contains("snapshots"));
     let random = asyncsgd::sim::Assignment::Random;
     let minibatch = Simulation::new(3, law("fixed:1")).algorithm(Algorithm::Minibatch);
@@ -201,4 +206,8 @@ fn a_replay_has_the_traces_delays_and_refuses_another_runs() {
     let mut gap = trace();
     let _ = gap.remove(1);
     assert!(error(&simulation, gap).contains("not whole"));
+    // Numbers are shared, so the last update, which was ignored, never got one.
+    let mut late = trace();
+    late.push(update(4, 1, 4, 0.0));
+    assert_eq!(simulation.replay(&problem, late).unwrap().end.iteration, 4);
 }

@@ -31,6 +31,9 @@ fn impossible_laws_are_refused_with_one_line() {
         ("", "no such factor"),
         ("fixed:1*", "no such factor"),
         ("fixed:1+", "no such factor"),
+        ("fixed:1/", "no such factor"),
+        ("0xfixed:1", "found 0 workers"),
+        ("99999999999999999999xfixed:1", "found 99999999999999999999 workers"),
     ] {
         let error = text.parse::<Law>().unwrap_err();
         assert_eq!(error.exit_code(), 2, "{text}");
@@ -59,6 +62,8 @@ fn text_forms_round_trip() {
         "sample*fixed:2",
         "exp:1*straggler:4+uniform:0.1,0.5",
         "fixed:1000+exp:2",
+        "exp:1/pareto:1.5*half:2+fixed:1/3xspeeds:1..4",
+        "2xfixed:1",
     ] {
         let law: Law = text.parse().unwrap();
         assert_eq!(law.to_string(), text);
@@ -120,11 +125,28 @@ fn fixed_times_are_those_of_each_worker() {
     assert_eq!(times("straggler:10"), Some(vec![1.0, 1.0, 1.0, 10.0]));
     assert_eq!(times("half:3*fixed:2+list:1,2,3,4"), Some(vec![3.0, 4.0, 9.0, 10.0]));
     assert_eq!((times("exp:1"), times("list:1,2")), (None, None));
+    // One law after the other; stragglers and lists are within a law.
+    assert_eq!(times("fixed:7/2xstraggler:10/fixed:2+fixed:1"), Some(vec![7.0, 1.0, 10.0, 3.0]));
+    assert_eq!((times("fixed:7/2xfixed:1"), times("fixed:7/3xexp:1")), (None, None));
+}
+
+#[test]
+fn workers_draw_from_laws_of_their_own() {
+    // The second and third take ten times as long as the first on average, the last twenty times.
+    let outcome = Simulation::new(4, "fixed:1/exp:10/2xexp:10*half:2".parse().unwrap())
+        .step(step::constant(1e-9))
+        .seconds(20_000.0)
+        .run(&Quadratic::new(vec![1.0]).unwrap())
+        .unwrap();
+    let made: Vec<f64> = outcome.workers.iter().map(|worker| worker.gradients as f64).collect();
+    for (made, expected) in made.iter().zip([20_000.0, 2_000.0, 2_000.0, 1_000.0]) {
+        assert!((made / expected - 1.0).abs() < 0.1, "{made}, expected {expected}");
+    }
 }
 
 proptest! {
     #[test]
-    fn any_text_is_a_law_or_one_line(text in "[a-z:.,*+0-9-]{0,30}") {
+    fn any_text_is_a_law_or_one_line(text in "[a-z:.,*+/0-9-]{0,30}") {
         match text.parse::<Law>() {
             Ok(law) => prop_assert_eq!(law.to_string().parse::<Law>().unwrap(), law),
             Err(error) => prop_assert!(!error.to_string().is_empty()),

@@ -221,4 +221,7 @@ fn a_block_takes_the_time_of_each_of_its_rows() {
     let parts = parts.parts(vec![0, 2, 4]);
     // Within the worker's own rows, round and round.
     assert_eq!([0, 1, 2, 3].map(|step| parts.local_sample(1, 3, step)), [3, 2, 3, 2]);
+    // A mini-batch ends with the worker's rows: the second of the first worker's costs its own 3 of 2 only.
+    let parts = parts.batch(2);
+    assert_eq!([(0, 0), (0, 1), (1, 2)].map(|(worker, row)| parts.cost(worker, row)), [1.0, 1.5, 1.0]);
 }

@@ -157,6 +157,7 @@ and perhaps + another product, the communication:
   uniform:T,SPREAD  exp:MEAN  shifted-exp:SHIFT,MEAN  lognormal:MEDIAN,SIGMA
   pareto:SHAPE[,SCALE]  straggler:FACTOR[,WORKERS]  half:FACTOR
   on-off:ON,OFF  wave:AMPLITUDE,PERIOD  sample (in proportion to a row's length)
+Workers with laws of their own: LAW/LAW/…, and COUNTxLAW for so many of them
 
 Algorithms for --algorithm:
   async             each gradient is applied when it arrives
@@ -172,7 +173,8 @@ Examples:
   asyncsgd simulate --quadratic 20 --speeds straggler:100 --target 1e-3 --tune
   asyncsgd simulate --workers 8 --algorithm blocks:256 --epochs 3
   asyncsgd simulate a9a.xz --partition dirichlet:0.1 --assignment random
-  asyncsgd simulate --quadratic 1000 --workers 10000 --speeds pareto:1.5";
+  asyncsgd simulate --quadratic 1000 --workers 10000 --speeds pareto:1.5
+  asyncsgd simulate --quadratic 20 --workers 4 --speeds 3xfixed:1/exp:20";
 
 /// After `asyncsgd reproduce --help`.
 pub const REPRODUCE: &str = "\

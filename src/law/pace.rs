@@ -8,7 +8,8 @@ use crate::{Error, Result};
 
 /// A law resolved for a number of workers.
 pub(crate) struct Pace {
-    parts: Vec<Part>,
+    /// The first worker of each group, in order, and the products that are added up for it.
+    groups: Vec<(usize, Vec<Part>)>,
 }
 
 /// One product of factors.
@@ -37,6 +38,10 @@ struct OnOff {
     workers: Vec<Phase>,
 }
 
+/// Changes between on and off in the time of one gradient. With more of them the law is not the one that was meant,
+/// and where they are shorter than a number can tell beside the time they never end.
+const MOST_PHASES: usize = 10_000_000;
+
 #[derive(Clone, Copy)]
 struct Phase {
     is_on: bool,
@@ -44,12 +49,19 @@ struct Phase {
 }
 
 impl Pace {
-    pub(super) fn new(sum: &[Vec<Factor>], workers: usize) -> Result<Self> {
-        let parts = sum.iter().map(|product| Part::new(product, workers)).collect::<Result<_>>()?;
-        Ok(Pace { parts })
+    /// Of groups of workers, each with its size and its sum of products.
+    pub(super) fn new<'a>(groups: impl Iterator<Item = (&'a [Vec<Factor>], usize)>) -> Result<Self> {
+        let mut first = 0;
+        let of = |(sum, workers): (&[Vec<Factor>], usize)| {
+            let parts = sum.iter().map(|product| Part::new(product, workers)).collect::<Result<_>>()?;
+            first += workers;
+            Ok((first - workers, parts))
+        };
+        Ok(Pace { groups: groups.map(of).collect::<Result<_>>()? })
     }
 
-    /// The seconds that `worker` takes for a gradient that it starts `now`, at a sample of this `cost`.
+    /// The seconds that `worker` takes for a gradient that it starts `now`, at a sample of this `cost`; not finite
+    /// where a number cannot tell them.
     #[inline]
     pub(crate) fn seconds(
         &mut self,
@@ -58,12 +70,14 @@ impl Pace {
         cost: f64,
         rng: &mut Xoshiro256PlusPlus,
     ) -> f64 {
-        self.parts.iter_mut().map(|part| part.seconds(worker, now, cost, rng)).sum()
+        let group = self.groups.partition_point(|(first, _)| *first <= worker) - 1;
+        let (first, parts) = &mut self.groups[group];
+        parts.iter_mut().map(|part| part.seconds(worker - *first, now, cost, rng)).sum()
     }
 
     /// Whether the cost of a sample matters.
     pub(crate) fn by_sample(&self) -> bool {
-        self.parts.iter().any(|part| part.by_sample)
+        self.groups.iter().any(|(_, parts)| parts.iter().any(|part| part.by_sample))
     }
 }
 
@@ -150,7 +164,8 @@ impl OnOff {
         }
     }
 
-    /// The seconds from `now` until the worker has been on for `work` seconds.
+    /// The seconds from `now` until the worker has been on for `work` seconds; infinite after
+    /// [`MOST_PHASES`].
     fn elapsed(&mut self, worker: usize, now: f64, work: f64, rng: &mut Xoshiro256PlusPlus) -> f64 {
         let Some(off) = self.off else { return work };
         let phase = &mut self.workers[worker];
@@ -159,7 +174,7 @@ impl OnOff {
             phase.until = if phase.is_on { self.on.sample(rng) } else { off.sample(rng) };
         }
         let (mut at, mut left) = (now, work);
-        loop {
+        for _ in 0..MOST_PHASES {
             if phase.is_on && at + left <= phase.until {
                 return at + left - now;
             }
@@ -170,6 +185,7 @@ impl OnOff {
             phase.is_on = !phase.is_on;
             phase.until += if phase.is_on { self.on.sample(rng) } else { off.sample(rng) };
         }
+        f64::INFINITY
     }
 }
 

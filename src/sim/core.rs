@@ -144,7 +144,8 @@ impl<'p, P: Problem + ?Sized> Core<'p, P> {
         let (mut end, mut cost) = (self.now, 1.0);
         for step in 0..self.job_length {
             if self.pace.by_sample() {
-                cost = self.problem.cost(self.problem.local_sample(job.worker, job.sample, step));
+                let sample = self.problem.local_sample(job.worker, job.sample, step);
+                cost = self.problem.cost(job.worker, sample);
             }
             end += self.pace.seconds(job.worker, end, cost, &mut worker.times);
         }

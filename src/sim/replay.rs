@@ -20,10 +20,11 @@ struct Schedule {
 }
 
 impl Schedule {
-    /// One update for each iteration; of those that share a number, the one that was applied.
+    /// One update for each iteration; of those that share a number, the one that was applied. Where numbers are
+    /// shared, a last update of weight 0 never got one.
     fn new(trace: impl IntoIterator<Item = Result<Traced>>) -> Result<Self> {
         let mut schedule = Schedule { worker: Vec::new(), read: Vec::new(), workers: 0 };
-        let mut weight = 0.0;
+        let (mut weight, mut shared) = (0.0, false);
         for update in trace {
             let update = update?;
             let next = schedule.worker.len() as u64;
@@ -34,6 +35,7 @@ impl Schedule {
                     update.iteration, update.delay
                 )));
             }
+            shared |= update.iteration < next;
             if update.iteration < next && update.weight <= weight {
                 continue;
             }
@@ -45,6 +47,10 @@ impl Schedule {
             schedule.read.push(update.iteration - update.delay);
             schedule.workers = schedule.workers.max(update.worker as usize + 1);
             weight = update.weight;
+        }
+        if shared && weight == 0.0 {
+            schedule.worker.pop();
+            schedule.read.pop();
         }
         Ok(schedule)
     }

@@ -217,8 +217,8 @@ impl Simulation {
     /// numbers for each distinct version in flight.
     ///
     /// # Errors
-    /// A usage error for options that make no sense or contradict each other, and where the snapshots need
-    /// more memory than there is.
+    /// A usage error for options that make no sense or contradict each other, where the snapshots need
+    /// more memory than there is, and where the speed law gives times that no number can tell.
     pub fn run<P: Problem + ?Sized>(&self, problem: &P) -> Result<Outcome> {
         self.check(problem.dimension())?;
         let mut stepper = self.rule.stepper(self.workers)?;
@@ -231,6 +231,14 @@ impl Simulation {
         let mut seen = 0;
         while watch.stop().is_none() && !self.is_over(core.iteration, core.gradients, core.now) {
             let Some(job) = core.next() else { break };
+            if !core.now.is_finite() {
+                return Err(Error::usage(format!(
+                    "speed law {}: after {} gradients the next one would never be done, expected times that a \
+                     number can tell",
+                    self.law,
+                    core.gradients - self.algorithm.job_length()
+                )));
+            }
             server.arrive(&mut core, &mut stepper, &job);
             core.release(&job);
             if core.iteration != seen && core.iteration.is_multiple_of(self.every) {

@@ -45,6 +45,8 @@ impl Plan {
         };
         let workers = outcome.worker_delays.iter();
         let rule_counts = !matches!(self.rule.weight, Weight::Ringmaster { .. });
+        let counts =
+            self.algorithm.updates_each() && self.replay.is_none() && rule_counts && end.iteration > 0;
         let per_row = run.data.nonzeros as f64 / run.data.rows as f64;
         Record {
             schema: VERSION,
@@ -70,12 +72,9 @@ impl Plan {
                 all: gather::delays(&outcome.delays, 0),
                 concurrency: self.in_flight,
                 // Less what is still in flight. A trace tells nothing of that.
-                expected_mean: (self.algorithm.updates_each() && self.replay.is_none() && rule_counts).then(
-                    || {
-                        (self.in_flight - 1) as f64
-                            - outcome.in_flight_delays as f64 / (end.iteration.max(1)) as f64
-                    },
-                ),
+                expected_mean: counts.then(|| {
+                    (self.in_flight - 1) as f64 - outcome.in_flight_delays as f64 / end.iteration as f64
+                }),
                 workers: workers.map(|w| Worker { delays: gather::delays(w, 0), core: None }).collect(),
             },
             profile: None,

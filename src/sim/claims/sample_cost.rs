@@ -24,7 +24,7 @@ impl Problem for TwoSamples {
         u64::from(stream.random::<bool>())
     }
 
-    fn cost(&self, sample: u64) -> f64 {
+    fn cost(&self, _: usize, sample: u64) -> f64 {
         if sample == 0 { 1.0 } else { self.cost }
     }
 

@@ -71,9 +71,10 @@ impl<O: Objective<f64>> Examples<O> {
         }
     }
 
-    fn examples(&self, first: u64, count: u64) -> Range<usize> {
-        let first = first as usize;
-        first..(first + count as usize).min(self.objective.examples())
+    /// The worker's mini-batch from row `first` on.
+    fn mini_batch(&self, worker: usize, first: u64) -> Range<usize> {
+        let (start, len) = self.own(worker);
+        first as usize..(first + self.batch).min(start + len) as usize
     }
 }
 
@@ -128,18 +129,14 @@ impl<O: Objective<f64>> Problem for Examples<O> {
         start + (sample - start + step * self.batch) % len
     }
 
-    fn cost(&self, sample: u64) -> f64 {
-        let rows = &self.costs[self.examples(sample, self.batch)];
+    fn cost(&self, worker: usize, sample: u64) -> f64 {
+        let rows = &self.costs[self.mini_batch(worker, sample)];
         rows.iter().map(|&cost| f64::from(cost)).sum::<f64>() / rows.len() as f64
     }
 
     fn gradient(&self, worker: usize, sample: u64, x: &[f64], _: &mut Stream, gradient: &mut [f64]) {
-        let mut rows = self.examples(sample, self.batch);
-        if let Some(&end) = self.parts.get(worker + 1) {
-            rows.end = rows.end.min(end);
-        }
         let mut buffer = self.objective.buffer();
-        self.objective.gradient(rows, x, &mut buffer);
+        self.objective.gradient(self.mini_batch(worker, sample), x, &mut buffer);
         gradient.fill(0.0);
         self.objective.descend(&buffer, 1.0, &mut Collect { at: x, gradient });
         if self.nonconvex > 0.0 {
@@ -159,7 +156,6 @@ impl<O: Objective<f64>> Problem for Examples<O> {
         stream: &mut Stream,
         scratch: &mut [f64],
     ) {
-        let (start, len) = self.own(worker);
         let mut buffer = self.objective.buffer();
         for j in 0..count {
             let at = self.local_sample(worker, sample, j);
@@ -168,8 +164,7 @@ impl<O: Objective<f64>> Problem for Examples<O> {
                 self.gradient(worker, at, x, stream, scratch);
                 x.iter_mut().zip(&*scratch).for_each(|(x, g)| *x -= step * g);
             } else {
-                let end = (at + self.batch).min(start + len);
-                self.objective.gradient(at as usize..end as usize, x, &mut buffer);
+                self.objective.gradient(self.mini_batch(worker, at), x, &mut buffer);
                 self.objective.descend(&buffer, step, x);
             }
         }

@@ -43,9 +43,9 @@ pub trait Problem: Sync {
         sample
     }
 
-    /// What the sample costs relative to the mean, for speed laws with the factor `sample`.
-    fn cost(&self, sample: u64) -> f64 {
-        let _ = sample;
+    /// What the sample costs `worker` relative to the mean, for speed laws with the factor `sample`.
+    fn cost(&self, worker: usize, sample: u64) -> f64 {
+        let _ = (worker, sample);
         1.0
     }
 
