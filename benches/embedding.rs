@@ -3,7 +3,7 @@
 //! `cargo bench --bench embedding [reads|snapshots|checkpoints]`; runs with and without take turns, and what is told is
 //! the median of the ratios of examples per second in a turn.
 
-use asyncsgd::{Dataset, Every, Live, Logistic, Result, Synthetic, Trainer, Weights};
+use asyncsgd::{Dataset, Every, Live, Logistic, Result, Trainer, Weights, data::Synthetic};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

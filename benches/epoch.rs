@@ -1,7 +1,10 @@
 //! One epoch of logistic regression on RCV1-shaped rows, against the same loop on plain floats.
 
 use asyncsgd::delay::Recorder;
-use asyncsgd::{BlockSize, Clock, Dataset, Logistic, Model, Objective, Synthetic, Trainer, Update, step};
+use asyncsgd::{
+    BlockSize, Dataset, Logistic, Objective, Trainer, Update, clock::Clock, data::Synthetic, model::Model,
+    step,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;

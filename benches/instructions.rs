@@ -2,8 +2,12 @@
 //! regression shows without timing. Prints the kernels in use, and the elements that each loop goes through.
 
 use asyncsgd::{
-    Cas, Dataset, Hogwild, Linear, LogisticLoss, Objective, Params, Racy, Residuals, Sink, Synthetic,
-    Weights, kernel_name, step,
+    Dataset, Hogwild, Objective, Params, Sink, Weights,
+    data::Synthetic,
+    kernel::name as kernel_name,
+    model::{Linear, LogisticLoss, Residuals},
+    params::{Cas, Racy},
+    step,
 };
 use std::hint::black_box;
 

@@ -1,7 +1,12 @@
 //! What one update costs: its additions in each mode, the clock, the delay recorder.
 
 use asyncsgd::delay::Recorder;
-use asyncsgd::{Cas, Clock, Params, Racy, Rows, Sink, Synthetic, Update};
+use asyncsgd::{
+    Params, Rows, Sink, Update,
+    clock::Clock,
+    data::Synthetic,
+    params::{Cas, Racy},
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};

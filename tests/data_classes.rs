@@ -1,6 +1,6 @@
 //! Classes, folds and scales.
 
-use asyncsgd::{Dataset, Loader, Scale};
+use asyncsgd::{Dataset, Loader, data::Scale};
 use std::collections::BTreeSet;
 
 fn load(text: &str) -> Dataset {

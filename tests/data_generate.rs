@@ -1,6 +1,6 @@
 //! Generated problems have the shape and the truth that they claim.
 
-use asyncsgd::{Error, Loader, Synthetic};
+use asyncsgd::{Error, Loader, data::Synthetic};
 
 #[test]
 fn the_shape_is_that_of_rcv1() {

@@ -1,7 +1,7 @@
 //! Ratings and plain text: what is read, what is refused and how that is told.
 #![cfg(not(loom))]
 
-use asyncsgd::{Corpus, Entry, FieldRows, Ratings};
+use asyncsgd::data::{Corpus, Entry, FieldRows, Ratings};
 use std::collections::HashSet;
 
 /// The ratings as text, sorted: user, item, value.

@@ -1,7 +1,7 @@
 //! Data that are no LIBSVM text: what is read from each form, and what is told of bad ones.
 #![cfg(not(loom))]
 
-use asyncsgd::{Dataset, Loader, Missing};
+use asyncsgd::{Dataset, Loader, data::Missing};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,9 @@
 #![cfg(not(loom))]
 
 use asyncsgd::{
-    BlockSize, Corpus, Dataset, FactorizationMachine, FieldMachine, FieldRows, LossKind, MatrixFactorization,
-    Model, Ratings, SkipGram, Trainer, Update,
+    BlockSize, Dataset, Trainer, Update,
+    data::{Corpus, FieldRows, Ratings},
+    model::{FactorizationMachine, FieldMachine, LossKind, MatrixFactorization, Model, SkipGram},
 };
 
 fn noise(k: u32) -> f64 {

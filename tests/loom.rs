@@ -4,7 +4,7 @@
 #![cfg(loom)]
 
 use asyncsgd::delay::{Reader, Recorder};
-use asyncsgd::{Cas, Clock, Hogwild, Params, Sink, Update, Weights, step};
+use asyncsgd::{Hogwild, Params, Sink, Update, Weights, clock::Clock, params::Cas, step};
 use loom::sync::Arc;
 use loom::thread;
 

@@ -1,7 +1,11 @@
 //! Saved models of several classes and of scaled data.
 #![cfg(not(loom))]
 
-use asyncsgd::{Loader, Logistic, LossKind, Precision, SavedModel, Trainer, scores};
+use asyncsgd::{
+    Loader, Logistic, SavedModel, Trainer,
+    model::{LossKind, Precision},
+    scores,
+};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -96,7 +100,7 @@ fn several_classes_are_kept_and_predicted() {
 /// A model of scaled data takes rows as they were.
 #[test]
 fn a_scale_is_undone() {
-    for scale in asyncsgd::Scale::ALL {
+    for scale in asyncsgd::data::Scale::ALL {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/model/small.svm");
         let raw = Loader::new(file).seed(3).load().unwrap().binary().unwrap().with_intercept();
         let data = raw.clone().scaled(scale);

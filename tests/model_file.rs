@@ -2,7 +2,9 @@
 #![cfg(not(loom))]
 
 use asyncsgd::{
-    Dataset, Error, Loader, Logistic, LossKind, ModelFormat, Precision, SavedModel, Trainer, scores,
+    Dataset, Error, Loader, Logistic, SavedModel, Trainer,
+    model::{LossKind, ModelFormat, Precision},
+    scores,
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

@@ -4,7 +4,8 @@
 mod common;
 
 use asyncsgd::{
-    Activation, BlockSize, Dataset, Model, Network, NetworkOutput, Objective, Sink, Trainer, Update, Weights,
+    BlockSize, Dataset, Objective, Sink, Trainer, Update, Weights,
+    model::{Activation, Model, Network, NetworkOutput},
 };
 use common::{asyncsgd, folder, stderr, stdout};
 use rand::{RngExt, SeedableRng};
@@ -58,7 +59,7 @@ impl Sink<f64> for Shared<'_> {
     fn update_row(
         &mut self,
         row: asyncsgd::Row<'_>,
-        beside: &asyncsgd::Constants,
+        beside: &asyncsgd::kernel::Constants,
         change: impl Fn(usize, f64, f64, f64) -> f64,
     ) {
         Sink::update_row(&mut *self.0, row, beside, change);

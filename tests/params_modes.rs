@@ -2,7 +2,10 @@
 //! plain additions.
 #![cfg(not(loom))]
 
-use asyncsgd::{Cas, Params, Racy, Real, Row, Sink, Update, Weights};
+use asyncsgd::{
+    Params, Real, Row, Sink, Update, Weights,
+    params::{Cas, Racy},
+};
 use proptest::prelude::*;
 use std::sync::{Arc, Barrier};
 use std::thread;

@@ -3,8 +3,8 @@
 use asyncsgd::delay::{Profile, Recorder, Timeline, Timing, Trace, Tracer};
 use asyncsgd::record::Profiling;
 use asyncsgd::{
-    BlockSize, Dataset, Event, Injection, Loader, Logistic, Objective, Run, Sink, Slow, Stall, Trainer,
-    Update, Weights,
+    BlockSize, Dataset, Loader, Logistic, Objective, Run, Sink, Trainer, Update, Weights,
+    engine::{Event, Injection, Slow, Stall},
 };
 use std::fmt::Write as _;
 use std::fs::File;

@@ -2,7 +2,10 @@
 
 use asyncsgd::sim::{Assignment, Ended, Law, Outcome, Problem, Quadratic, Simulation};
 use asyncsgd::step::{self, StepRule, Threshold};
-use asyncsgd::{Linear, LogisticLoss, Objective, Rows};
+use asyncsgd::{
+    Objective, Rows,
+    model::{Linear, LogisticLoss},
+};
 
 fn law(text: &str) -> Law {
     text.parse().unwrap()
@@ -125,7 +128,7 @@ fn blocks_publish_whole_average_or_by_coordinate() {
         |publish: &str| run(&format!("blocks:3{publish}"), 2, "fixed:1", step::constant(0.5), 1, &problem).x;
     assert!((x(",whole")[0] - (1.0 - c)).abs() < 1e-12);
     assert!((x(",average")[0] - (1.0 - c / 2.0)).abs() < 1e-12);
-    let weight = asyncsgd::publication_weight(1.5, 2.0);
+    let weight = asyncsgd::params::publication_weight(1.5, 2.0);
     assert!((x("")[0] - (1.0 - weight * c)).abs() < 1e-12);
     // A flat direction is published whole.
     assert!((x("")[1] - (1.0 - 1.5e-6)).abs() < 1e-9);

@@ -2,8 +2,9 @@
 #![cfg(not(loom))]
 
 use asyncsgd::{
-    Batches, Error, Hogwild, HuberLoss, Loader, LogisticLoss, Loss, LossKind, Online, Rows, SquaredLoss,
-    Weights, step, stream,
+    Batches, Error, Hogwild, Loader, Online, Rows, Weights,
+    model::{HuberLoss, LogisticLoss, Loss, LossKind, SquaredLoss},
+    step, stream,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -9,8 +9,8 @@
 use asyncsgd::delay::Profile;
 use asyncsgd::step::{self, Optimizer};
 use asyncsgd::{
-    BlockSize, Checkpoint, Every, Hogwild, Injection, Objective, Pin, Result, Run, Sink, Slow, Stall, Stop,
-    Trainer, Update, Weights,
+    BlockSize, Checkpoint, Every, Hogwild, Objective, Pin, Result, Run, Sink, Stop, Trainer, Update, Weights,
+    engine::{Injection, Slow, Stall},
 };
 use std::ops::Range;
 use std::path::Path;

@@ -7,7 +7,11 @@ use super::live::Live;
 use super::options::Training;
 use super::progress::Bar;
 use super::value::{self, Given};
-use asyncsgd::{ClassWeights, Dataset, LinearModel, Loss, Model, Real, Result, Run, Scale};
+use asyncsgd::{
+    Dataset, Real, Result, Run,
+    data::Scale,
+    model::{ClassWeights, LinearModel, Loss, Model},
+};
 use std::sync::Arc;
 
 /// How the data are fitted.

@@ -8,7 +8,7 @@ use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
     VERSION, Worker,
 };
-use asyncsgd::{Averaging, Dataset, Missing, ModelSpec, Real, Run};
+use asyncsgd::{Averaging, Dataset, Real, Run, data::Missing, model::ModelSpec};
 use std::path::Path;
 
 /// How many of the strongest weights are told.
@@ -185,7 +185,7 @@ pub fn machine(cores: usize) -> Machine {
     let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let cpu = name.map_or("", |(_, name)| name.trim()).to_owned();
-    Machine { cpu, cores, kernel: asyncsgd::kernel_name().into() }
+    Machine { cpu, cores, kernel: asyncsgd::kernel::name().into() }
 }
 
 /// What is told of a data set.
@@ -205,8 +205,8 @@ pub fn data(data: &Dataset, embedded: bool) -> Data {
 }
 
 /// A point of the series.
-pub fn point(point: &asyncsgd::Point) -> Point {
-    let &asyncsgd::Point { epoch, train_seconds, examples, objective, gap } = point;
+pub fn point(point: &asyncsgd::engine::Point) -> Point {
+    let &asyncsgd::engine::Point { epoch, train_seconds, examples, objective, gap } = point;
     Point { epoch, train_seconds, examples, objective, gap }
 }
 

@@ -7,7 +7,10 @@ use asyncsgd::delay::{LogWriter, Profile, Timeline, Timing, Tracer, Unit, write_
 use asyncsgd::record::{self, Profiling, Record};
 use asyncsgd::report;
 use asyncsgd::sim::Law;
-use asyncsgd::{Error, Injection, Lost, Real, Result, Run, Slow, Stall, Trainer};
+use asyncsgd::{
+    Error, Real, Result, Run, Trainer,
+    engine::{Injection, Lost, Slow, Stall},
+};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! The view of a run while it goes on: a screen on a terminal, lines elsewhere.
 
 use asyncsgd::delay::Profile;
+use asyncsgd::engine::{Event, Progress};
 use asyncsgd::report::{octaves, si};
-use asyncsgd::{Event, Progress};
 use ratatui::crossterm::event::{self, KeyCode, KeyModifiers};
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{cursor, execute};

@@ -2,7 +2,11 @@
 
 use super::options::{DataArgs, InputArgs, TableArgs};
 use super::value::Check;
-use asyncsgd::{Dataset, Loader, LossKind, Missing, Result, Scale};
+use asyncsgd::{
+    Dataset, Loader, Result,
+    data::{Missing, Scale},
+    model::LossKind,
+};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 

@@ -5,8 +5,9 @@ use super::penalties::Penalties;
 use super::value::{self, Check, Given};
 use asyncsgd::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use asyncsgd::{
-    Algorithm, Averaging, BlockSize, ClassWeights, LossKind, Missing, ModelSpec, Pin, Precision, Topology,
-    Trainer, Update,
+    Algorithm, Averaging, BlockSize, Pin, Topology, Trainer, Update,
+    data::Missing,
+    model::{ClassWeights, LossKind, ModelSpec, Precision},
 };
 use clap::Args;
 use std::fmt;

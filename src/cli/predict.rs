@@ -6,7 +6,7 @@ use super::options::TableArgs;
 use super::output::Output;
 use super::value::Check;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, TensorModel};
+use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, model::TensorModel};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@ use super::output::Output;
 use super::{print, train};
 use asyncsgd::delay::{Log, LogWriter, Profile, Unit};
 use asyncsgd::report::{count, write_histogram, write_profiles};
-use asyncsgd::{Error, Lost, Real, Result, Run};
+use asyncsgd::{Error, Real, Result, Run, engine::Lost};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;

@@ -1,8 +1,8 @@
 //! The progress bar of a training run.
 
 use asyncsgd::delay::Profile;
+use asyncsgd::engine::{Event, Progress};
 use asyncsgd::report::si;
-use asyncsgd::{Event, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The bar's length: parts of the run.

@@ -7,8 +7,12 @@ use super::value::{self, Check, Given};
 use asyncsgd::delay::Profile;
 use asyncsgd::report::count;
 use asyncsgd::step::{Schedule, StepRule};
-use asyncsgd::{Batches, Feed, Hogwild, LossKind, Online, Params, Precision, Result, SavedModel};
-use asyncsgd::{StreamRun, Streamed, Update, stream};
+use asyncsgd::{
+    Batches, Feed, Hogwild, Online, Params, Result, SavedModel, Update,
+    engine::{StreamRun, Streamed},
+    model::{LossKind, Precision},
+    stream,
+};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -81,7 +85,7 @@ pub fn run(args: Args) -> Result<u8> {
     check.finish()?;
     if let Some(path) = &args.save {
         Output::check(path, &[&args.data])?;
-        asyncsgd::ModelFormat::of(path)?;
+        asyncsgd::model::ModelFormat::of(path)?;
     }
     let features = match features {
         Some(features) => features,

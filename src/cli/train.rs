@@ -17,7 +17,10 @@ use super::value::Check;
 use super::{print, profile};
 use asyncsgd::record::Record;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{LogisticLoss, LossKind, ModelSpec, Precision, Real, Result, Run, Stop, Weighted};
+use asyncsgd::{
+    Real, Result, Run, Stop,
+    model::{LogisticLoss, LossKind, ModelSpec, Precision, Weighted},
+};
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -31,7 +31,7 @@ const LENGTH_SPREAD: f64 = 0.6;
 /// platform.
 ///
 /// ```
-/// let problem = asyncsgd::Synthetic::rcv1(1000).features(500).mean_nonzeros(20.0).seed(1).generate()?;
+/// let problem = asyncsgd::data::Synthetic::rcv1(1000).features(500).mean_nonzeros(20.0).seed(1).generate()?;
 /// assert_eq!((problem.data.len(), problem.data.features()), (1000, 500));
 /// # Ok::<(), asyncsgd::Error>(())
 /// ```

@@ -7,7 +7,7 @@
 //! - **staleness**: ns from the read of the counter to the end of the write, the two together;
 //! - **ticket-to-ticket delay**: how many updates began to be written between the read of the counter and the
 //!   taking of the own number. It leaves out the updates that were being written during the read, which the
-//!   delay τ of [`Clock`](crate::Clock) counts;
+//!   delay τ of [`Clock`](crate::clock::Clock) counts;
 //! - **writers met**: those, τ less the ticket-to-ticket delay. Their mean is (n − 1)·w/c for n workers that
 //!   write for w of every c seconds, so it measures the time spent writing;
 //! - **weights by cost**: the delays and weights of the updates that were quick to compute, and of the slow ones.

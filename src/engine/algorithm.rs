@@ -13,15 +13,15 @@ pub enum Algorithm {
     Auto,
     /// Asynchronous stochastic gradient descent.
     Sgd,
-    /// Asynchronous AdaGrad ([`Scaled`](crate::Scaled)): a step length for each coordinate. Linear models.
+    /// Asynchronous AdaGrad ([`Scaled`](crate::model::Scaled)): a step length for each coordinate. Linear models.
     AdaGrad,
-    /// Asynchronous SVRG with a step length for each coordinate ([`Scaled`](crate::Scaled)): linear convergence, with an
-    /// L1 penalty too. Each epoch costs a second, parallel pass. Linear models.
+    /// Asynchronous SVRG with a step length for each coordinate ([`Scaled`](crate::model::Scaled)): linear
+    /// convergence, with an L1 penalty too. Each epoch costs a second, parallel pass. Linear models.
     Svrg,
-    /// Asynchronous SAGA with a step length for each coordinate ([`Scaled`](crate::Scaled)): as SVRG without the second
-    /// pass, but a second array of shared numbers is written. Linear models.
+    /// Asynchronous SAGA with a step length for each coordinate ([`Scaled`](crate::model::Scaled)): as SVRG
+    /// without the second pass, but a second array of shared numbers is written. Linear models.
     Saga,
-    /// Asynchronous stochastic dual coordinate ascent ([`Dual`](crate::Dual)). Linear models.
+    /// Asynchronous stochastic dual coordinate ascent ([`Dual`](crate::model::Dual)). Linear models.
     Sdca,
     /// One epoch of asynchronous SGD, then Newton's method with parallel passes ([`Newton`]). Linear models.
     Newton,

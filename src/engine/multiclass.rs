@@ -10,7 +10,7 @@ use crate::real::Real;
 /// other, the sum of their objectives over time, and all delays. Ends early where a run was interrupted or diverged.
 ///
 /// ```
-/// use asyncsgd::{Dataset, Logistic, Metrics, Trainer, LossKind, one_vs_rest, scores};
+/// use asyncsgd::{Dataset, Logistic, Metrics, Trainer, engine::one_vs_rest, model::LossKind, scores};
 ///
 /// let ids = vec![0, 1, 2, 0, 1, 2];
 /// let labels = vec![5.0, 7.0, 9.0, 5.0, 7.0, 9.0];

@@ -135,7 +135,8 @@ impl<T: Real> Run<T> {
     }
 
     /// The exact mean delay of workers that were busy until nothing was left for them to do: n − 1, less what they wait
-    /// for the others at the ends of epochs. See [`mean_delay`](crate::mean_delay), which assumes that all end together.
+    /// for the others at the ends of epochs. See [`mean_delay`](crate::clock::mean_delay), which assumes that all
+    /// end together.
     pub fn expected_mean_delay(&self) -> f64 {
         let updates: u64 = self.workers.iter().map(|w| w.delays.count()).sum();
         if updates == 0 { 0.0 } else { self.expected_delays as f64 / updates as f64 }

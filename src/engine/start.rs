@@ -9,7 +9,7 @@ use crate::sync::Arc;
 impl<M, T: Real> Trainer<'_, M, T> {
     /// The parameters to start from, finite, as many as the objective has, instead of its own: a warm start. Dual
     /// coordinate ascent starts from the best combination of the rows in the direction of these parameters' dual
-    /// values ([`Dual::starting_from`](crate::Dual::starting_from)), and Newton's method without its epoch of SGD.
+    /// values ([`Dual::starting_from`](crate::model::Dual::starting_from)), and Newton's method without its epoch of SGD.
     pub fn start<U: Real>(mut self, weights: &[U]) -> Self {
         self.options.start = Some(Arc::new(weights.iter().map(|w| w.to_f64()).collect()));
         self

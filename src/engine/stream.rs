@@ -68,7 +68,7 @@ impl Feed {
 /// unit of the schedule's time, to train on after the stream's end.
 ///
 /// ```
-/// use asyncsgd::{Hogwild, LogisticLoss, Online, Rows, step, stream};
+/// use asyncsgd::{Hogwild, Online, Rows, model::LogisticLoss, step, stream};
 ///
 /// let shared = Hogwild::<f32>::new(4, step::delay_adaptive(0.5))?;
 /// let (feed, examples) = stream(4, 8);

@@ -26,7 +26,7 @@ use std::ops::Range;
 /// The non-negative kind has no biases and no mean, z = rating/σ, and keeps every factor ≥ 0 by projection.
 ///
 /// ```
-/// use asyncsgd::{MatrixFactorization, Ratings, Trainer};
+/// use asyncsgd::{Trainer, data::Ratings, model::MatrixFactorization};
 ///
 /// let text = "ann,alien,5\nann,heat,4\nbob,alien,4\nbob,solo,1\ncat,heat,5\ncat,solo,2\n";
 /// let ratings = Ratings::bytes("ratings", text, 0)?;

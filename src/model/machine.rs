@@ -22,7 +22,8 @@ use std::ops::Range;
 /// l2/2·(|w|² + |V|²), w₀ left out.
 ///
 /// ```
-/// use asyncsgd::{Dataset, FactorizationMachine, LossKind, Trainer};
+/// use asyncsgd::model::{FactorizationMachine, LossKind};
+/// use asyncsgd::{Dataset, Trainer};
 /// // y is the product of the two features' signs: no linear model tells the classes apart.
 /// let rows = (vec![0, 2, 4, 6, 8], vec![0, 1, 0, 1, 0, 1, 0, 1], vec![1., 1., 1., -1., -1., 1., -1., -1.]);
 /// let data = Dataset::from_csr(rows.0, rows.1, rows.2, vec![1., -1., -1., 1.], 2)?;

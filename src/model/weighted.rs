@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// A loss that is multiplied by a weight for each of two classes: a row of weight 2 counts as two rows do.
 ///
 /// ```
-/// use asyncsgd::{LinearModel, LogisticLoss, Weighted};
+/// use asyncsgd::model::{LinearModel, LogisticLoss, Weighted};
 /// let rare = LinearModel::new(Weighted::new(LogisticLoss, [1.0, 2.5])).with_l2(1e-4);
 /// ```
 #[derive(Debug, Clone, Copy)]

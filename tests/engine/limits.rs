@@ -1,7 +1,7 @@
 //! Options at the edges of their ranges.
 
 use super::problem::{Points, classes};
-use asyncsgd::{BlockSize, Error, Event, Logistic, Pin, Stop, Trainer, Update, step};
+use asyncsgd::{BlockSize, Error, Logistic, Pin, Stop, Trainer, Update, engine::Event, step};
 
 #[test]
 fn no_epochs_is_an_evaluation() {

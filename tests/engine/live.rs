@@ -2,7 +2,7 @@
 
 use super::problem::{Points, classes, within_a_minute};
 use asyncsgd::{
-    BlockSize, Curvature, Error, Live, Logistic, Objective, Params, Sink, Stop, Trainer, Weights, step,
+    BlockSize, Error, Live, Logistic, Objective, Params, Sink, Stop, Trainer, Weights, model::Curvature, step,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,8 +2,8 @@
 
 use super::problem::{Points, classes, optimum};
 use asyncsgd::{
-    Algorithm, BlockSize, Dataset, Error, Hinge, LinearModel, Logistic, Loss, LossKind, Real, Run, Squared,
-    Stop, Trainer, Update,
+    Algorithm, BlockSize, Dataset, Error, Hinge, Logistic, Real, Run, Squared, Stop, Trainer, Update,
+    model::{LinearModel, Loss, LossKind},
 };
 
 fn train<T: Real>(data: &Dataset, algorithm: Algorithm, workers: usize, l2: f64, gap: f64) -> Run<T> {
@@ -98,11 +98,11 @@ fn agree<L: Loss>(loss: L, data: &Dataset) {
 #[test]
 fn every_loss_reaches_its_optimum() {
     let data = classes(800, 20, 4);
-    agree(asyncsgd::LogisticLoss, &data);
+    agree(asyncsgd::model::LogisticLoss, &data);
     [LossKind::Hinge, LossKind::SquaredHinge, LossKind::Squared]
         .into_iter()
         .for_each(|kind| agree(kind, &data));
-    agree(asyncsgd::HuberLoss { delta: 0.3 }, &data);
+    agree(asyncsgd::model::HuberLoss { delta: 0.3 }, &data);
 }
 
 /// Short rows of many features: dual coordinate ascent; without a target gap SGD, as ever.

@@ -2,7 +2,8 @@
 
 use super::problem::{classes, optimum};
 use asyncsgd::{
-    Algorithm, BlockSize, Dataset, LinearModel, Logistic, Loss, LossKind, Squared, Stop, Trainer, Update,
+    Algorithm, BlockSize, Dataset, Logistic, Squared, Stop, Trainer, Update,
+    model::{LinearModel, Loss, LossKind},
 };
 
 const EXACT: [Algorithm; 2] = [Algorithm::Svrg, Algorithm::Saga];
@@ -79,7 +80,7 @@ fn sparse_optimum(loss: impl Loss, data: &Dataset, l2: f64, l1: f64) -> (f64, Ve
 fn an_l1_penalty_gives_exact_zeros_and_is_certified() {
     let data = classes(300, 30, 7);
     for (l2, l1) in [(0.01, 0.02), (0.0, 0.02)] {
-        let (best, expected) = sparse_optimum(asyncsgd::LogisticLoss, &data, l2, l1);
+        let (best, expected) = sparse_optimum(asyncsgd::model::LogisticLoss, &data, l2, l1);
         // Without L2 dual values have to be shortened by what the gradient errs.
         let target = if l2 > 0.0 { 1e-9 } else { 1e-8 };
         let zeros = expected.iter().filter(|w| **w == 0.0).count();

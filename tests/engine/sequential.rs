@@ -2,7 +2,7 @@
 
 use super::problem::{Points, classes};
 use asyncsgd::step::{self, Schedule};
-use asyncsgd::{BlockSize, Dataset, Logistic, Model, Objective, Pin, Real, Run, Trainer, Update};
+use asyncsgd::{BlockSize, Dataset, Logistic, Objective, Pin, Real, Run, Trainer, Update, model::Model};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;

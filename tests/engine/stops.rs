@@ -1,7 +1,7 @@
 //! Why a run ends, and what it leaves behind.
 
 use super::problem::{Points, classes, within_a_minute};
-use asyncsgd::{BlockSize, Error, Event, Logistic, Objective, Sink, Stop, Trainer, Weights, step};
+use asyncsgd::{BlockSize, Error, Logistic, Objective, Sink, Stop, Trainer, Weights, engine::Event, step};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

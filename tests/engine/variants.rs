@@ -2,8 +2,10 @@
 
 use super::problem::classes;
 use asyncsgd::{
-    Algorithm, Dataset, Error, Hinge, LinearModel, Logistic, LogisticLoss, Loss, LossKind, Metrics, Run,
-    Stop, Trainer, Weighted, one_vs_rest, scores,
+    Algorithm, Dataset, Error, Hinge, Logistic, Metrics, Run, Stop, Trainer,
+    engine::one_vs_rest,
+    model::{LinearModel, LogisticLoss, Loss, LossKind, Weighted},
+    scores,
 };
 
 /// The data with the rows of the positive class twice.

@@ -4,7 +4,10 @@
 //! `cargo run --release --example profile [DIR]`
 
 use asyncsgd::delay::{LogWriter, Unit, write_percentiles};
-use asyncsgd::{BlockSize, Dataset, Injection, Logistic, Result, Slow, Trainer};
+use asyncsgd::{
+    BlockSize, Dataset, Logistic, Result, Trainer,
+    engine::{Injection, Slow},
+};
 use std::time::{Duration, SystemTime};
 
 fn main() -> Result<()> {

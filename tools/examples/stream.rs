@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example stream`
 
-use asyncsgd::{Hogwild, LogisticLoss, Online, Params, Result, Rows, Update, Weights, stream};
+use asyncsgd::{Hogwild, Online, Params, Result, Rows, Update, Weights, model::LogisticLoss, stream};
 
 /// Features by hashing, as many as this.
 const FEATURES: usize = 1 << 18;

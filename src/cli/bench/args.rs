@@ -4,9 +4,9 @@ use super::is_reference;
 use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
 use crate::cli::penalties::Penalties;
 use crate::cli::value::{self, Check, Given};
-use asyncsgd::ModelSpec;
+use asyncsgd::model::ModelSpec;
 use asyncsgd::step::{Optimizer, Schedule};
-use asyncsgd::{Algorithm, Averaging, BlockSize, Pin, Precision, Result, Topology, Update};
+use asyncsgd::{Algorithm, Averaging, BlockSize, Pin, Result, Topology, Update, model::Precision};
 use std::path::PathBuf;
 
 /// What the benchmark is made of.

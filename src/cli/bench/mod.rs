@@ -15,7 +15,10 @@ use super::{help, interrupt, print};
 use args::{BenchArgs, OutputArgs, RunArgs};
 use asyncsgd::record::Bench;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{BlockSize, Error, LogisticLoss, Loss, LossKind, Precision, Real, Result, Update, Weighted};
+use asyncsgd::{
+    BlockSize, Error, Real, Result, Update,
+    model::{LogisticLoss, Loss, LossKind, Precision, Weighted},
+};
 use baseline::Baseline;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,11 @@ use asyncsgd::record::{self, Pass, Predicted, Roofline, Spread, Traffic};
 use asyncsgd::report::{self, Style};
 use asyncsgd::roofline::{self, plain_pass};
 use asyncsgd::step::Schedule;
-use asyncsgd::{BlockSize, Dataset, Logistic, LossKind, Model, Objective, Plan, Result, Trainer, Update};
+use asyncsgd::{
+    BlockSize, Dataset, Logistic, Objective, Result, Trainer, Update,
+    engine::Plan,
+    model::{LossKind, Model},
+};
 use std::path::PathBuf;
 
 /// Measure what the machine can do, and how much of it training reaches

@@ -9,7 +9,7 @@ use crate::cli::options::Training;
 use crate::cli::progress::Bar;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{self, Bench, Case, Settings, Spread, TimedRun};
-use asyncsgd::{Dataset, Loss, Real, Result, Run, Stop};
+use asyncsgd::{Dataset, Real, Result, Run, Stop, model::Loss};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -36,7 +36,7 @@ struct Taken {
     series: Vec<Vec<record::Point>>,
     delays: Profile,
     failed_attempts: u64,
-    plan: asyncsgd::Plan,
+    plan: asyncsgd::engine::Plan,
 }
 
 impl Sweep<'_> {

@@ -3,7 +3,7 @@
 use crate::cli::output::Output;
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::report::count;
-use asyncsgd::{Error, Result, Synthetic};
+use asyncsgd::{Error, Result, data::Synthetic};
 use std::path::PathBuf;
 
 /// Make a two-class problem with a known truth, in the shape of real text

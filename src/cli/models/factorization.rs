@@ -5,7 +5,11 @@ use crate::cli::load::Source;
 use crate::cli::options::Training;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
-use asyncsgd::{Error, Factors, MatrixFactorization, Model, Ratings, Real, Result, Run, Tensor, TensorModel};
+use asyncsgd::{
+    Error, Real, Result, Run,
+    data::Ratings,
+    model::{Factors, MatrixFactorization, Model, Tensor, TensorModel},
+};
 use serde_json::json;
 use std::collections::HashSet;
 use std::path::Path;

@@ -6,7 +6,9 @@ use crate::cli::options::Training;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Error, FieldLayout, FieldRows, LossKind, Metrics, Model, Real, Result, Run, Tensor, TensorModel,
+    Error, Metrics, Real, Result, Run,
+    data::FieldRows,
+    model::{FieldLayout, LossKind, Model, Tensor, TensorModel},
 };
 use serde_json::json;
 use std::path::Path;
@@ -67,7 +69,7 @@ impl Kind for FieldMachine {
     }
 
     fn model<T: Real>(&self, options: &Training) -> impl Model<T, Data = FieldRows> {
-        let model = asyncsgd::FieldMachine::new(self.loss, self.rank);
+        let model = asyncsgd::model::FieldMachine::new(self.loss, self.rank);
         match options.l2 {
             Some(l2) => model.with_l2(l2),
             None => model,

@@ -7,7 +7,10 @@ use crate::cli::load::Source;
 use crate::cli::options::Training;
 use asyncsgd::record::{Class, Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, Loss, LossKind, Metrics, Model, Real, Result, Run, SavedModel, one_vs_rest, scores,
+    Dataset, Error, Metrics, Real, Result, Run, SavedModel,
+    engine::one_vs_rest,
+    model::{Loss, LossKind, Model},
+    scores,
 };
 use std::path::Path;
 

@@ -8,8 +8,8 @@ use crate::cli::output::Output;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, FactorizationMachine, LossKind, MachineLayout, Metrics, Model, Real, Result, Run, Tensor,
-    TensorModel,
+    Dataset, Error, Metrics, Real, Result, Run,
+    model::{FactorizationMachine, LossKind, MachineLayout, Model, Tensor, TensorModel},
 };
 use serde_json::json;
 use std::path::Path;

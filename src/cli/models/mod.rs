@@ -21,7 +21,8 @@ use super::output::Output;
 use super::predict;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, Model, ModelFormat, ModelSpec, Precision, Real, Result, Run, Tensor, TensorModel,
+    Dataset, Error, Real, Result, Run,
+    model::{Model, ModelFormat, ModelSpec, Precision, Tensor, TensorModel},
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -8,8 +8,8 @@ use crate::cli::output::Output;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, LossKind, Model, ModelSpec, NetworkOutput, Precision, Real, Result, Run, Tensor,
-    TensorModel,
+    Dataset, Error, Real, Result, Run,
+    model::{LossKind, Model, ModelSpec, NetworkOutput, Precision, Tensor, TensorModel},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -30,12 +30,12 @@ impl Network {
         Self { spec, output }
     }
 
-    fn network(&self, l2: Option<f64>) -> asyncsgd::Network {
+    fn network(&self, l2: Option<f64>) -> asyncsgd::model::Network {
         let network = match &self.spec {
             ModelSpec::Mlp(layers, activation) => {
-                asyncsgd::Network::mlp(layers).with_activation(*activation).with_output(self.output)
+                asyncsgd::model::Network::mlp(layers).with_activation(*activation).with_output(self.output)
             }
-            _ => asyncsgd::Network::softmax(),
+            _ => asyncsgd::model::Network::softmax(),
         };
         match l2 {
             Some(l2) => network.with_l2(l2),

@@ -5,7 +5,12 @@ use crate::cli::load::Source;
 use crate::cli::options::Training;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
-use asyncsgd::{Corpus, Error, Model, Real, Result, Run, Tensor, TensorModel, output};
+use asyncsgd::{
+    Error, Real, Result, Run,
+    data::Corpus,
+    model::{Model, Tensor, TensorModel},
+    output,
+};
 use rayon::prelude::*;
 use serde_json::json;
 use std::collections::HashMap;
@@ -15,7 +20,7 @@ use std::path::Path;
 /// Skip-gram as `--model` asks for it.
 #[derive(Debug, Clone)]
 pub struct SkipGram {
-    pub model: asyncsgd::SkipGram,
+    pub model: asyncsgd::model::SkipGram,
     pub min_count: u64,
 }
 

@@ -5,7 +5,9 @@ use asyncsgd::sim::claims::{Axis, Chart, Claim, Effort, Row, number};
 use asyncsgd::sim::{Examples, Law, Problem, Simulation, Stream};
 use asyncsgd::step::{self, Schedule};
 use asyncsgd::{
-    BlockSize, Dataset, Error, Linear, Logistic, LogisticLoss, Result, Run, Synthetic, Topology, Trainer,
+    BlockSize, Dataset, Error, Logistic, Result, Run, Topology, Trainer,
+    data::Synthetic,
+    model::{Linear, LogisticLoss},
 };
 use rand::seq::SliceRandom;
 use rand_xoshiro::rand_core::SeedableRng;

@@ -21,7 +21,10 @@ use asyncsgd::sim::{
     partitioned, tune,
 };
 use asyncsgd::step::{StepRule, Weight};
-use asyncsgd::{Error, Linear, LossKind, Objective, Result};
+use asyncsgd::{
+    Error, Objective, Result,
+    model::{Linear, LossKind},
+};
 use std::path::PathBuf;
 
 /// What will be done: arguments, checked.

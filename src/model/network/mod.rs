@@ -33,7 +33,7 @@ use std::ops::Range;
 /// mean, and the L2 penalty.
 ///
 /// ```
-/// use asyncsgd::{Dataset, Network, Trainer};
+/// use asyncsgd::{Dataset, Trainer, model::Network};
 ///
 /// // Exclusive or: 1 where exactly one feature is there.
 /// let data = Dataset::from_csr(

@@ -5,7 +5,10 @@ use rayon::prelude::*;
 use super::{Axis, Chart, Claim, Effort, Row, edge, number};
 use crate::sim::{Algorithm, Examples, Law, Outcome, Problem, Publish, Quadratic, Simulation};
 use crate::step::{self, Schedule};
-use crate::{Dataset, Linear, LogisticLoss, Result, Rows};
+use crate::{
+    Dataset, Result, Rows,
+    model::{Linear, LogisticLoss},
+};
 
 /// The least value of the mean logistic loss + ‖w‖²/(2n) on the embedded data.
 const OPTIMUM: f64 = 0.444_205_123_531_701_3;

@@ -73,7 +73,7 @@ pub enum Publish {
     /// `average`: 1/n of it, times the rule's weight.
     Average,
     /// `adaptive`: each coordinate by its own delay-adaptive weight,
-    /// [`publication_weight`](crate::publication_weight) with N = max(τ + 1, n), as the engine does.
+    /// [`publication_weight`](crate::params::publication_weight) with N = max(τ + 1, n), as the engine does.
     #[default]
     Adaptive,
 }

@@ -1,6 +1,7 @@
 //! Data sets, from bytes.
 
-use asyncsgd::{Corpus, Dataset, FieldRows, Loader, Missing, Ratings};
+use asyncsgd::data::{Corpus, FieldRows, Missing, Ratings};
+use asyncsgd::{Dataset, Loader};
 
 /// Whether a number in the text asks for more memory than a fuzzer has: millions of features are no fault.
 fn is_large(text: &[u8]) -> bool {

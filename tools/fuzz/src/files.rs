@@ -1,7 +1,7 @@
 //! Files that asyncsgd itself writes. Their checksums are made right here, so that what lies behind them is reached.
 
 use asyncsgd::delay::{Log, Trace};
-use asyncsgd::{Checkpoint, Dataset, Every, Loader, Logistic, SavedModel, TensorModel, Trainer};
+use asyncsgd::{Checkpoint, Dataset, Every, Loader, Logistic, SavedModel, Trainer, model::TensorModel};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;

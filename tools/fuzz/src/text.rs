@@ -1,9 +1,10 @@
 //! Everything that is said on a command line: what is understood is said again in a form that means the same.
 
+use asyncsgd::data::{Missing, Scale};
+use asyncsgd::model::{ClassWeights, LossKind, ModelSpec, Precision};
 use asyncsgd::sim::{self, Factor, Law, Partition};
 use asyncsgd::step::{Optimizer, Schedule, StepRule, Weight};
-use asyncsgd::{Algorithm, Averaging, BlockSize, ClassWeights, Every, LossKind, Missing, ModelSpec, Pin, Precision};
-use asyncsgd::{Scale, Update};
+use asyncsgd::{Algorithm, Averaging, BlockSize, Every, Pin, Update};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
