@@ -1,9 +1,10 @@
 //! A run on disk: what is needed to go on as if it had not been interrupted.
 //!
 //! A file is `asgdckpt`, the length of a header (8 bytes, little-endian), the header as JSON, the parameters, those of
-//! the best evaluation if there are any, the objective's own state, what the engine keeps beside the parameters ([`Beside`](super::beside::Beside)), and the xxh3-128 of all before. It is written to a
-//! temporary file beside its place, brought to disk and renamed ([`output`](crate::output)): whatever happens, the
-//! place holds the last whole checkpoint.
+//! the best evaluation if there are any, the objective's own state, what the engine keeps beside the parameters
+//! ([`Beside`](super::beside::Beside)), and the xxh3-128 of all before. It is written to a temporary file beside its
+//! place, brought to disk and renamed ([`output`](crate::output)): whatever happens, the place holds the last whole
+//! checkpoint.
 
 use super::beside::Kept;
 use super::run::Point;
@@ -102,14 +103,24 @@ pub(super) struct Position {
     pub restarts: u32,
 }
 
-/// What must be the same when the run goes on, by name.
-pub(super) type Identity = Vec<(String, String)>;
+/// What must be the same when the run goes on.
+pub(super) struct Identity {
+    /// By name.
+    pub named: Vec<(String, String)>,
+    /// For an objective that does not name its data: its value at parameters that no run ends at.
+    pub value: Option<f64>,
+}
+
+/// How far values of the same objective may be apart, whose sums are not always taken in the same order.
+const SAME: f64 = 1e-6;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     /// The version of this crate that wrote it.
     pub program: String,
-    pub identity: Identity,
+    pub identity: Vec<(String, String)>,
+    /// As [`Identity::value`].
+    pub value: Option<f64>,
     pub note: String,
     pub position: Position,
     /// Each worker's.
@@ -152,7 +163,8 @@ impl<T: Real> Saved<T> {
         };
         let header = Header {
             program: env!("CARGO_PKG_VERSION").into(),
-            identity,
+            identity: identity.named,
+            value: identity.value,
             note,
             position,
             delays: Vec::new(),
@@ -303,10 +315,16 @@ impl Checkpoint {
         let there =
             |name: &str| self.header.identity.iter().find(|(n, _)| n == name).map_or("none", |(_, v)| v);
         let file = self.path.display();
-        let differs = identity.iter().filter(|(name, value)| there(name) != value);
+        let differs = identity.named.iter().filter(|(name, value)| there(name) != value);
         let mut wrong: Vec<String> = differs
             .map(|(name, value)| format!("{file}: {name}: found {}, expected {value}", there(name)))
             .collect();
+        if let (Some(found), Some(expected)) = (self.header.value, identity.value)
+            && (found - expected).abs() > SAME * found.abs().max(expected.abs())
+        {
+            let of = "another objective, or other data";
+            wrong.push(format!("{file}: {of}: its value beside the start is {found}, expected {expected}"));
+        }
         let (header, width) = (self.header.clone(), size_of::<T>());
         if wrong.is_empty() && (header.width, header.parameters) != (width, parameters) {
             let found = format!("{} parameters of {} bytes", header.parameters, header.width);

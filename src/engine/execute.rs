@@ -11,7 +11,7 @@ use super::instruments::{self, Instruments, Readers};
 use super::keeper::Keeper;
 use super::live::Live;
 use super::monitor::Monitor;
-use super::plan::{Options, Plan};
+use super::plan::{MOST_WORKERS, Options, Plan};
 use super::run::{Run, Stop, WorkerReport};
 use super::{lost, worker};
 use crate::clock::mean_delay;
@@ -48,8 +48,12 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     live: &Live<T>,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Run<T>> {
-    let mut plan = instruments.injection.adapt(options).plan(objective, &Topology::detect())?;
-    instruments.injection.check(plan.workers)?;
+    let (adapted, topology) = (instruments.injection.adapt(options), Topology::detect());
+    let workers = options.workers.unwrap_or(topology.cores()).clamp(1, MOST_WORKERS);
+    if let Err(Error::Usage(lines)) = instruments.injection.check(workers) {
+        return Err(adapted.refuse(lines, objective));
+    }
+    let mut plan = adapted.plan(objective, &topology)?;
     instruments.injection.shorten(&mut plan, objective.examples());
     let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
     // A rate would separate the parameters from their dual values.
@@ -69,7 +73,6 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
     let beside = Beside::new(average, plan.optimizer, plan.workers, objective.parameters());
     let gate = Arc::new(Gate::new(plan.workers));
-    let leash = Leash::new(plan.update, hogwild.params().snapshot());
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
     let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
     let delays: Vec<_> = workers.iter().map(|worker| worker.delays()).collect();
@@ -86,7 +89,8 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         }
     }
     let first = hogwild.iterations();
-    live.begin(&hogwild, &gate, course.mark(), &delays);
+    let leash = Leash::new(plan.update, hogwild.params().snapshot(), first).map(Arc::new);
+    live.begin(&hogwild, leash.as_ref(), &gate, course.mark(), &delays);
     observer(Event::Planned(&plan));
     let mut monitor = Monitor {
         objective,
@@ -95,7 +99,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         course: &course,
         plan: &plan,
         beside: &beside,
-        leash: leash.as_ref(),
+        leash: leash.as_deref(),
         live,
         observer,
         readers: Readers { delays, timings, timeline },
@@ -120,7 +124,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
             .enumerate()
             .map(|(number, (worker, &pin))| {
                 let (gate, course, plan) = (&*gate, &course, &plan);
-                let beside = (number, &beside, leash.as_ref());
+                let beside = (number, &beside, leash.as_deref());
                 let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
@@ -186,7 +190,7 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
     if options.keeping.is_none() && options.resume.is_none() {
         return Ok((None, None));
     }
-    let identity = identity(plan, objective);
+    let identity = identity(options, plan, objective);
     let resumed = options.resume.as_ref().map(|file| file.restore(&identity, objective.parameters()));
     let resumed = resumed.transpose()?;
     if let Some(saved) = &resumed
@@ -206,9 +210,17 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
 }
 
 /// What decides, besides the data's order, every number of a run; not when it ends.
-fn identity<T: Real, O: Objective<T>>(plan: &Plan, objective: &O) -> Identity {
+fn identity<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O) -> Identity {
     let endian = if cfg!(target_endian = "little") { "little" } else { "big" };
-    let own = objective.identity().into_iter().map(|(name, value)| (name.to_owned(), value));
+    let own: Vec<_> =
+        objective.identity().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // At the start itself many objectives have the same value on all data.
+    let beside_start = |(i, w): (usize, T)| T::from_f64(w.to_f64() + 0.01 * (1.0 + i as f64).sin());
+    let value = own.is_empty().then(|| {
+        let start = options.initial(objective).into_iter().enumerate();
+        objective.value(&start.map(beside_start).collect::<Vec<_>>())
+    });
+    let value = value.filter(|value| value.is_finite());
     let average = match plan.averaging {
         Averaging::None | Averaging::Polyak => plan.averaging.to_string(),
         of_the_end => format!("{of_the_end} of {} epochs", plan.epochs),
@@ -230,7 +242,8 @@ fn identity<T: Real, O: Objective<T>>(plan: &Plan, objective: &O) -> Identity {
         ("seed", plan.seed.to_string()),
         ("precision", format!("{}, {endian}-endian", plan.precision)),
     ];
-    own.chain(plan.map(|(name, value)| (name.to_owned(), value))).collect()
+    let plan = plan.map(|(name, value)| (name.to_owned(), value));
+    Identity { named: own.into_iter().chain(plan).collect(), value }
 }
 
 /// Counts a worker out, also when it panics.

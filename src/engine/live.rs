@@ -3,7 +3,7 @@
 use super::course::Mark;
 use super::gate::Gate;
 use crate::delay::{Profile, Reader};
-use crate::hogwild::Hogwild;
+use crate::hogwild::{Hogwild, Leash};
 use crate::params::Params;
 use crate::real::Real;
 use crate::sync::{Arc, AtomicU64, OnceLock};
@@ -58,6 +58,7 @@ struct Control {
 /// The parts of a run that has begun.
 struct Running<T: Real> {
     hogwild: Hogwild<T>,
+    leash: Option<Arc<Leash<T>>>,
     gate: Arc<Gate>,
     mark: Arc<Mark>,
     delays: Vec<Reader>,
@@ -83,7 +84,7 @@ impl<T: Real> Live<T> {
     ///
     /// Parameters of a linear model are ordered by the frequency of their features: rows of
     /// [`Loader::like`](crate::Loader::like) fit, and [`Dataset::feature_order`](crate::Dataset::feature_order) tells
-    /// the original ids.
+    /// the original ids. With leashed updates, which have no shared floats, they are those of the last evaluation.
     #[inline]
     pub fn params(&self) -> Option<&Params<T>> {
         self.running.get().map(|running| running.hogwild.params())
@@ -97,14 +98,21 @@ impl<T: Real> Live<T> {
     /// again from call to call. Several threads take turns. Not to be called by an objective: it would wait for itself.
     pub fn snapshot(&self, out: &mut Vec<T>) -> Option<u64> {
         let running = self.running.get()?;
+        if let Some(leash) = running.leash.as_ref().filter(|_| !self.is_over()) {
+            return Some(leash.copy_into(out));
+        }
         let _hold = running.gate.hold();
         running.hogwild.params().copy_into(out);
-        Some(running.hogwild.iterations())
+        Some(self.iterations())
     }
 
     /// Completed updates.
     pub fn iterations(&self) -> u64 {
-        self.running.get().map_or(0, |running| running.hogwild.iterations())
+        let of = |running: &Running<T>| match &running.leash {
+            Some(leash) => leash.iterations(),
+            None => running.hogwild.iterations(),
+        };
+        self.running.get().map_or(0, of)
     }
 
     /// Passes over the examples so far, those included that workers are at.
@@ -176,10 +184,18 @@ impl<T: Real> Live<T> {
     }
 
     /// From now on the handle shows this run.
-    pub(super) fn begin(&self, hogwild: &Hogwild<T>, gate: &Arc<Gate>, mark: &Arc<Mark>, delays: &[Reader]) {
-        let (gate, mark) = (Arc::clone(gate), Arc::clone(mark));
+    pub(super) fn begin(
+        &self,
+        hogwild: &Hogwild<T>,
+        leash: Option<&Arc<Leash<T>>>,
+        gate: &Arc<Gate>,
+        mark: &Arc<Mark>,
+        delays: &[Reader],
+    ) {
+        let (leash, gate, mark) = (leash.cloned(), Arc::clone(gate), Arc::clone(mark));
         self.running.get_or_init(|| Running {
             hogwild: hogwild.clone(),
+            leash,
             gate,
             mark,
             delays: delays.to_vec(),

@@ -121,7 +121,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             }
             self.examples += self.course.done(self.gate.taken());
             if let Some(leash) = self.leash {
-                self.hogwild.params().store(&leash.values());
+                leash.copy_to(self.hogwild.params());
             }
             let evaluated = self.evaluate();
             // What is not finite is worth more to know than why the run was cut short.
@@ -181,7 +181,13 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             keeper.keep(saved);
             return;
         }
-        self.hogwild.params().copy_into(&mut saved.params);
+        let iterations = match self.leash {
+            Some(leash) if !ended => leash.copy_into(&mut saved.params),
+            leash => {
+                self.hogwild.params().copy_into(&mut saved.params);
+                leash.map_or_else(|| self.hogwild.iterations(), Leash::iterations)
+            }
+        };
         self.objective.save_state(&mut saved.state);
         saved.header.kept = self.beside.save(&mut saved.beside);
         // What was cut short has been added to the seconds.
@@ -189,7 +195,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         saved.header.position = Position {
             phases: self.phases - u64::from(!ended),
             taken: if ended { 0 } else { self.gate.taken() },
-            iterations: self.hogwild.iterations(),
+            iterations,
             steps: self.hogwild.steps(),
             seconds: self.seconds + working,
             examples: self.examples,

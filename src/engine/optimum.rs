@@ -29,18 +29,26 @@ pub(super) fn run<T: Real, O: Objective<T>>(
     live: &Live<T>,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Run<T>> {
+    let mut wrong = Vec::new();
     if let Some(gap) = options.target_gap.filter(|gap| !(*gap > 0.0 && gap.is_finite())) {
-        return Err(Error::usage(format!("target gap: found {gap}, expected a number above 0")));
+        wrong.push(format!("target gap: found {gap}, expected a number above 0"));
     }
-    let unproven = "target gap: no bound is proven without a penalty, with an intercept, or with hinge loss and an L1 \
-                    penalty";
     if options.target_gap.is_some() && objective.visit_linear(Certifiable) == Some(false) {
-        return Err(Error::usage(unproven));
+        wrong.push(
+            "target gap: no bound is proven without a penalty, with an intercept, or with hinge loss and an L1 penalty"
+                .into(),
+        );
     }
     let sgd = match options.algorithm {
         Algorithm::Auto => options.target_gap.is_none() || objective.visit_linear(Certifiable).is_none(),
         other => other == Algorithm::Sgd,
     };
+    if !sgd && objective.visit_linear(Certifiable).is_none() {
+        wrong.push(format!("algorithm {}: expected a linear model", options.algorithm));
+    }
+    if !wrong.is_empty() {
+        return Err(options.refuse(wrong, objective));
+    }
     if sgd {
         let options = Options { algorithm: Algorithm::Sgd, ..options.clone() };
         return descend(&options, instruments, objective, live, observer);
@@ -115,7 +123,9 @@ impl<T: Real> Solve<'_, T> {
             dual.starting_from(start);
         }
         require(dual.is_some(), "expected an L2 penalty, no L1 penalty and no intercept".into());
-        let (Some(dual), true) = (dual, wrong.is_empty()) else { return Err(Error::Usage(wrong)) };
+        let (Some(dual), true) = (dual, wrong.is_empty()) else {
+            return Err(options.refuse::<T, _>(wrong, linear));
+        };
         let options = Options {
             rate: Some(1.0),
             schedule: Some(Schedule::Constant),
@@ -171,16 +181,22 @@ impl<T: Real> Solve<'_, T> {
 
     fn newton<L: Loss>(self, options: Options, linear: &Linear<'_, L>) -> Result<Run<T>> {
         let (most, gap) = (options.epochs(), options.target_gap);
+        let mut wrong = Vec::new();
         if !(linear.is_ridge() && linear.loss().is_curved()) {
-            return Err(Error::usage(
+            wrong.push(
                 "algorithm newton: expected a loss with a second derivative, an L2 penalty, no L1 penalty and no \
-                 intercept",
-            ));
+                 intercept"
+                    .into(),
+            );
         }
         if options.keeping.is_some() || options.resume.is_some() {
-            return Err(Error::usage(
-                "checkpoint: found algorithm newton, expected another: its passes are few, and start anew from a model",
-            ));
+            wrong.push(
+                "checkpoint: found algorithm newton, expected another: its passes are few, and start anew from a model"
+                    .into(),
+            );
+        }
+        if !wrong.is_empty() {
+            return Err(options.refuse::<T, _>(wrong, linear));
         }
         // Where training starts from parameters that are better than none, a first epoch would lead away from them.
         let first = if options.start.is_some() { 0.0 } else { FIRST_EPOCHS };

@@ -140,7 +140,13 @@ impl Options {
         };
         require(examples > 0, "data: found no examples, expected at least 1".into());
         require(self.workers != Some(0), "workers: found 0, expected at least 1".into());
-        require(self.workers.unwrap_or(1) <= 4096, "workers: expected at most 4096".into());
+        let workers = self.workers.unwrap_or(topology.cores());
+        require(
+            workers <= MOST_WORKERS,
+            format!("workers: found {workers}, expected at most {MOST_WORKERS}"),
+        );
+        // The checks that follow take a number that can be.
+        let workers = workers.clamp(1, MOST_WORKERS);
         require(self.evaluate_every > 0, "evaluate every: found 0 epochs, expected at least 1".into());
         require(self.batch > 0, "batch: found 0, expected at least 1".into());
         let epochs = self.epochs();
@@ -167,10 +173,9 @@ impl Options {
                 "average {average}: expected none, as the noise of {algorithm} vanishes of itself"
             ));
         }
-        let workers = self.workers.unwrap_or(topology.cores());
         let curvature = objective.curvature();
         let (rule, rate_origin) = self.rule(objective.rate(), curvature.as_ref());
-        if let Err(Error::Usage(lines)) = rule.stepper(workers.max(1)) {
+        if let Err(Error::Usage(lines)) = rule.stepper(workers) {
             wrong.extend(lines);
         }
         // A block's local steps take the schedule's rate, which these rules replace.
@@ -191,12 +196,6 @@ impl Options {
         }
         if leashed && self.averaging != Averaging::None {
             wrong.push(format!("average: expected none with {} updates", self.update));
-        }
-        if (self.keeping.is_some() || self.resume.is_some()) && leashed {
-            wrong.push(
-                "checkpoints: found leashed updates, expected others: workers have copies of their own"
-                    .into(),
-            );
         }
         let block = if leashed { BlockSize::Rows(1) } else { block };
         let pins = match topology.plan(&self.pin, workers) {
@@ -276,6 +275,14 @@ impl Options {
         })
     }
 
+    /// These lines, and all else that is wrong with the options.
+    pub fn refuse<T: Real, O: Objective<T>>(&self, mut wrong: Vec<String>, objective: &O) -> Error {
+        if let Err(Error::Usage(more)) = self.plan(objective, &Topology::detect()) {
+            wrong.extend(more);
+        }
+        Error::Usage(wrong)
+    }
+
     /// The step rule with base rate and schedule filled in.
     fn rule(&self, suits: Option<(f64, String)>, curvature: Option<&Curvature>) -> (StepRule, String) {
         let given = self.step.clone();
@@ -312,6 +319,9 @@ impl Options {
         })
     }
 }
+
+/// The most worker threads.
+pub(super) const MOST_WORKERS: usize = 4096;
 
 /// Where a target gap is not reached.
 const MOST_EPOCHS: f64 = 10_000.0;

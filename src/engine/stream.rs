@@ -1,6 +1,7 @@
 //! Training on examples as they arrive: from any number of producers through a bounded channel, each example once.
 
 use super::execute::message;
+use super::plan::MOST_WORKERS;
 use super::run::WorkerReport;
 use crate::error::{Error, Result};
 use crate::hogwild::{Direction, Hogwild, Worker};
@@ -173,8 +174,8 @@ impl<'a, L: Loss> Online<'a, L> {
         let topology = Topology::detect();
         let workers = self.workers.unwrap_or(topology.cores());
         let mut wrong = Vec::new();
-        if !(1..=4096).contains(&workers) {
-            wrong.push(format!("workers: found {workers}, expected 1 to 4096"));
+        if !(1..=MOST_WORKERS).contains(&workers) {
+            wrong.push(format!("workers: found {workers}, expected 1 to {MOST_WORKERS}"));
         }
         if shared.params().len() != stream.features {
             let found = shared.params().len();
@@ -183,10 +184,17 @@ impl<'a, L: Loss> Online<'a, L> {
                 stream.features
             ));
         }
+        let pins = match topology.plan(&self.pin, workers.min(MOST_WORKERS)) {
+            Ok(pins) => pins,
+            Err(Error::Usage(lines)) => {
+                wrong.extend(lines);
+                Vec::new()
+            }
+            Err(other) => return Err(other),
+        };
         if !wrong.is_empty() {
             return Err(Error::Usage(wrong));
         }
-        let pins = topology.plan(&self.pin, workers)?;
         let tally =
             Tally { examples: AtomicU64::new(0), loss: AtomicF64::new(0.0), stop: AtomicBool::new(false) };
         let (start, loss) = (Instant::now(), self.loss);

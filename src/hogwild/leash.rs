@@ -8,7 +8,7 @@
 
 use super::{Direction, Gradient, Inertia, Worker};
 use crate::model::Objective;
-use crate::params::Update;
+use crate::params::{Params, Update};
 use crate::real::Real;
 use crate::step::Moment;
 use crate::sync::snapshots::{Arc, ArcSwap};
@@ -34,10 +34,10 @@ pub(crate) struct Hand<'a, T> {
 }
 
 impl<T: Real> Leash<T> {
-    /// The leash for an update mode, if it is leashed, from these parameters on.
-    pub(crate) fn new(update: Update, values: Vec<T>) -> Option<Self> {
+    /// The leash for an update mode, if it is leashed, from these parameters on, which so many publications have made.
+    pub(crate) fn new(update: Update, values: Vec<T>, iteration: u64) -> Option<Self> {
         let Update::Leashed { retries } = update else { return None };
-        Some(Self { newest: ArcSwap::from_pointee(Snapshot { values, iteration: 0 }), retries })
+        Some(Self { newest: ArcSwap::from_pointee(Snapshot { values, iteration }), retries })
     }
 
     /// For one worker, with what it allocates.
@@ -46,9 +46,23 @@ impl<T: Real> Leash<T> {
         Hand { leash: self, spare: (0..2).map(|_| snapshot()).collect() }
     }
 
-    /// The newest parameters.
-    pub(crate) fn values(&self) -> Vec<T> {
-        self.newest.load().values.clone()
+    /// Copies the newest parameters to `params`, and tells how many publications have made them.
+    pub(crate) fn copy_to(&self, params: &Params<T>) -> u64 {
+        let newest = self.newest.load();
+        params.store(&newest.values);
+        newest.iteration
+    }
+
+    /// Copies the newest parameters into `out`, and tells how many publications have made them.
+    pub(crate) fn copy_into(&self, out: &mut Vec<T>) -> u64 {
+        let newest = self.newest.load();
+        out.clone_from(&newest.values);
+        newest.iteration
+    }
+
+    /// Publications so far.
+    pub(crate) fn iterations(&self) -> u64 {
+        self.newest.load().iteration
     }
 
     /// Goes on from these parameters. Only while no worker runs.
@@ -128,16 +142,18 @@ mod tests {
 
     #[test]
     fn only_leashed_updates_have_a_leash() {
-        assert!(Leash::<f32>::new(Update::Cas, vec![0.0]).is_none());
-        let leash = Leash::new(Update::Leashed { retries: 3 }, vec![1.0f32, 2.0]).unwrap();
-        assert_eq!(leash.values(), [1.0, 2.0]);
+        assert!(Leash::<f32>::new(Update::Cas, vec![0.0], 0).is_none());
+        let leash = Leash::new(Update::Leashed { retries: 3 }, vec![1.0f32, 2.0], 7).unwrap();
+        let (mut copy, params) = (Vec::new(), Params::zeros(2));
+        assert_eq!((leash.copy_into(&mut copy), &copy[..]), (7, &[1.0, 2.0][..]));
         leash.set(vec![3.0, 4.0]);
-        assert_eq!(leash.values(), [3.0, 4.0]);
+        assert_eq!((leash.copy_to(&params), leash.iterations()), (7, 7));
+        assert_eq!(params.snapshot(), [3.0, 4.0]);
     }
 
     #[test]
     fn a_snapshot_that_is_read_is_not_reused() {
-        let leash = Leash::new(Update::Leashed { retries: 3 }, vec![1.0f32]).unwrap();
+        let leash = Leash::new(Update::Leashed { retries: 3 }, vec![1.0f32], 0).unwrap();
         let mut hand = leash.hand(1);
         let held: Vec<_> = hand.spare.iter().map(Arc::clone).collect();
         let new = hand.free(1);

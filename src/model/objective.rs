@@ -161,7 +161,8 @@ pub trait Objective<T: Real = f32>: Sync {
     }
 
     /// What data and function this is, by name, as far as the numbers of a run depend on it: a checkpoint is resumed only
-    /// with the same. The number of examples and the engine's options need not be there. O(data) at most.
+    /// with the same. The number of examples and the engine's options need not be there. O(data) at most. Where it is
+    /// empty, as unless overridden, the [`value`](Objective::value) at parameters near the start must be the same.
     fn identity(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }

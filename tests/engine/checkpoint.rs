@@ -3,7 +3,7 @@
 use super::problem::{classes, within_a_minute};
 use asyncsgd::{
     Algorithm, Averaging, BlockSize, Checkpoint, Dataset, Error, Every, Live, Logistic, Objective, Run, Sink,
-    Stop, Trainer, Weights, step, step::Optimizer,
+    Stop, Trainer, Update, Weights, step, step::Optimizer,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -52,6 +52,11 @@ fn adam() -> Trainer<'static, Logistic> {
     direct().epochs(12.0).batch(4).optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.999 })
 }
 
+/// The newest snapshot is the state, wherever an epoch is.
+fn leashed() -> Trainer<'static, Logistic> {
+    direct().epochs(12.0).update(Update::Leashed { retries: 4 })
+}
+
 /// Stops the run somewhere in its middle.
 fn stop_at(live: Live, epoch: f64) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
@@ -75,7 +80,7 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
     let directory = tempfile::tempdir().unwrap();
     let schemes: [Configured; 3] =
         [|| scaled(Algorithm::AdaGrad), || scaled(Algorithm::Svrg), || scaled(Algorithm::Saga)];
-    let all = [direct as Configured, blocks, dual, averaged, suffix, momentum, adam];
+    let all = [direct as Configured, blocks, dual, averaged, suffix, momentum, adam, leashed];
     for (at, configured) in all.into_iter().chain(schemes).enumerate() {
         let path = directory.path().join(at.to_string());
         within_a_minute(move || {
@@ -229,4 +234,44 @@ fn a_panic_leaves_the_last_good_checkpoint() {
         let run = trainer(i64::MAX).resume(saved).minimize().unwrap();
         assert_eq!((&run.weights[..], run.delays().count()), (&[3000.0][..], 3000));
     });
+}
+
+/// A mean of squares round a number, which names no data of its own.
+struct Round(f64);
+
+impl Objective for Round {
+    type Gradient = f32;
+    fn parameters(&self) -> usize {
+        1
+    }
+    fn examples(&self) -> usize {
+        100
+    }
+    fn buffer(&self) -> f32 {
+        0.0
+    }
+    fn gradient<W: Weights<f32> + ?Sized>(&self, _: Range<usize>, w: &W, gradient: &mut f32) {
+        *gradient = w.get(0) - self.0 as f32;
+    }
+    fn descend<S: Sink<f32> + ?Sized>(&self, gradient: &f32, step: f32, w: &mut S) {
+        w.add(0, -step * gradient);
+    }
+    fn value(&self, w: &[f32]) -> f64 {
+        (f64::from(w[0]) - self.0).powi(2)
+    }
+}
+
+#[test]
+fn an_objective_without_a_name_is_known_by_its_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let trainer = |centre: f64| Trainer::new(Round(centre)).workers(1).rate(0.1).epochs(2.0);
+    trainer(1.0).checkpoint(&path, Every::Epochs(1), "").minimize().unwrap();
+    let resumed = |centre: f64| trainer(centre).resume(Checkpoint::open(&path).unwrap()).minimize();
+    // Sums in another order are the same sums.
+    assert!(resumed(1.0).is_ok() && resumed(1.0 + 1e-9).is_ok());
+    // The same value at the start itself.
+    for other in [-1.0, 1.001] {
+        assert!(resumed(other).unwrap_err().to_string().contains("other data"));
+    }
 }

@@ -1,7 +1,12 @@
 //! Options at the edges of their ranges.
 
 use super::problem::{Points, classes};
-use asyncsgd::{BlockSize, Error, Logistic, Pin, Stop, Trainer, Update, engine::Event, step};
+use asyncsgd::{
+    Algorithm, BlockSize, Error, Every, Hogwild, Logistic, Online, Pin, Stop, Trainer, Update,
+    engine::{Event, Injection, Slow},
+    model::LogisticLoss,
+    step, stream,
+};
 
 #[test]
 fn no_epochs_is_an_evaluation() {
@@ -85,6 +90,30 @@ fn what_is_out_of_range_is_said_all_at_once() {
     for word in ["workers", "batch", "epochs", "rate", "target objective"] {
         assert!(lines.iter().any(|line| line.contains(word)), "{word}: {lines:?}");
     }
+    // Whatever part checks it: the gap, an injection, an algorithm, a stream.
+    let trainer = || Trainer::new(Logistic::l2(0.1)).epochs(-1.0).workers(usize::MAX).pin(Pin::None);
+    let told = |outcome: asyncsgd::Result<asyncsgd::Run>, words: &[&str]| {
+        let Err(Error::Usage(lines)) = outcome else { panic!("nothing was said") };
+        for word in words.iter().chain(&["epochs", "workers"]) {
+            assert!(lines.iter().any(|line| line.contains(word)), "{word}: {lines:?}");
+        }
+    };
+    let slow = Injection { slow: vec![Slow { worker: 4096, factor: 0.5 }], ..Injection::default() };
+    told(trainer().target_gap(0.0).run(&data), &["target gap"]);
+    told(
+        trainer().target_gap(0.1).algorithm(Algorithm::Svrg).inject(slow).run(&data),
+        &["worker 4096", "factor"],
+    );
+    told(trainer().algorithm(Algorithm::Sdca).rate(0.5).run(&data), &["found a rate of 0.5"]);
+    let newton = trainer().algorithm(Algorithm::Newton).checkpoint("never", Every::default(), "");
+    told(newton.run(&data), &["found algorithm newton"]);
+    told(
+        Trainer::new(Points::new(1)).algorithm(Algorithm::Sdca).epochs(-1.0).workers(0).minimize(),
+        &["linear model"],
+    );
+    let (shared, (_, examples)) = (Hogwild::<f32>::new(3, step::constant(0.1)).unwrap(), stream(2, 1));
+    let online = Online::new(LogisticLoss).workers(0).pin(Pin::List(vec![99_999])).run(&shared, examples);
+    assert!(matches!(online, Err(Error::Usage(lines)) if lines.len() == 3));
     assert!(Trainer::new(Logistic::l2(-1.0)).run(&data).is_err());
     assert!(Trainer::new(Logistic::l2(0.1)).workers(5000).run(&data).is_err());
     assert!(Trainer::new(Logistic::l2(0.1)).pin(Pin::List(vec![99_999])).run(&data).is_err());

@@ -48,10 +48,10 @@ fn handles_cross_threads() {
 
 #[test]
 fn a_snapshot_holds_whole_updates() {
-    for block in [1, 50] {
+    for (block, update) in [(1, "cas"), (50, "cas"), (1, "leashed")] {
         let seen = within_a_minute(move || {
             let trainer = Trainer::new(Count).workers(3).block(BlockSize::Rows(block)).epochs(20.0);
-            let trainer = trainer.step(step::constant(1.0));
+            let trainer = trainer.step(step::constant(1.0)).update(update.parse().unwrap());
             let live = trainer.live();
             let training = std::thread::spawn(move || trainer.minimize().unwrap());
             let (mut copy, mut seen, mut last) = (Vec::new(), 0, 0);
