@@ -40,9 +40,11 @@ impl Objective for Count {
 fn handles_cross_threads() {
     fn shared<T: Send + Sync + Clone + 'static>() {}
     fn sent<T: Send>() {}
+    // As thread pools and the blocking pools of async runtimes ask for.
+    fn owned<T: Send + 'static>() {}
     shared::<Live>();
     shared::<asyncsgd::Hogwild>();
-    sent::<asyncsgd::Worker>();
+    owned::<asyncsgd::Worker>();
     sent::<Trainer<'_, Count>>();
 }
 
