@@ -4,7 +4,10 @@
 use asyncsgd::{
     BlockSize, Dataset, Trainer, Update,
     data::{Corpus, FieldRows, Ratings},
-    model::{FactorizationMachine, FieldMachine, LossKind, MatrixFactorization, Model, SkipGram},
+    model::{
+        FactorizationMachine, FieldMachine, LossKind, MatrixFactorization, Model, Network, NetworkOutput,
+        SkipGram,
+    },
 };
 
 fn noise(k: u32) -> f64 {
@@ -139,5 +142,18 @@ fn words_of_the_same_neighbours_are_close() {
         }
         let (same, other) = (same.0 / same.1 as f32, other.0 / other.1 as f32);
         assert!(same > other + 0.3, "{workers}: {same} and {other}");
+    }
+}
+
+/// Before anything of their size is allocated, which would end the process.
+#[test]
+#[cfg(target_os = "linux")]
+fn models_that_memory_does_not_hold_are_refused() {
+    let data = Dataset::from_csr(vec![0, 1, 2], vec![0, 1], vec![1.0; 2], vec![1.0, -1.0], 1 << 22).unwrap();
+    let machine = Trainer::new(FactorizationMachine::new(LossKind::Logistic, 1 << 16)).run(&data);
+    let network = Network::mlp(&[1 << 22, 1 << 18, 1]).with_output(NetworkOutput::Squared);
+    for refused in [machine, Trainer::new(network).run(&data)] {
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains("GiB are available"), "{said}");
     }
 }

@@ -22,7 +22,7 @@ const IMPORTS: [(&str, &[&str]); 23] = [
     ("step", &["error", "sync"]),
     ("data", &["error", "kernel", "memory", "output", "sync"]),
     ("topology", &["error"]),
-    ("model", &["data", "error", "kernel", "output", "real", "weights"]),
+    ("model", &["data", "error", "kernel", "memory", "output", "real", "weights"]),
     ("hogwild", &["clock", "delay", "error", "kernel", "model", "params", "real", "step", "sync", "weights"]),
     (
         "engine",

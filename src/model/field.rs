@@ -3,7 +3,7 @@
 use super::kind::LossKind;
 use super::loss::Loss;
 use super::machine::{SPREAD, check, mean, squares};
-use super::objective::{Model, Objective};
+use super::objective::{Model, Objective, check_room};
 use crate::data::FieldRows;
 use crate::error::{Error, Result};
 use crate::real::Real;
@@ -53,6 +53,7 @@ impl<T: Real> Model<T> for FieldMachine {
             return Err(Error::input(rows.name(), 0, 0, format!("label {label}"), expected));
         }
         let layout = FieldLayout { features: rows.ids().len(), fields: rows.fields(), rank: self.rank };
+        check_room::<T>(layout.features as u128 * layout.stride() as u128)?;
         let (mut counts, mut met) =
             (vec![0u32; layout.features], vec![0u32; layout.features * layout.fields]);
         for row in (0..rows.len()).map(|r| rows.row(r)) {

@@ -3,7 +3,7 @@
 use super::kind::LossKind;
 use super::linear::fingerprint;
 use super::loss::Loss;
-use super::objective::{Curvature, Model, Objective};
+use super::objective::{Curvature, Model, Objective, check_room};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
@@ -66,6 +66,7 @@ impl<T: Real> Model<T> for FactorizationMachine {
         let n = rows.len() as f64;
         let rarity = counts.iter().map(|&c| if c == 0 { 0.0 } else { (n / f64::from(c)) as f32 }).collect();
         let layout = MachineLayout { features: rows.features(), rank: self.rank };
+        check_room::<T>(layout.features as u128 * layout.stride() as u128)?;
         let mut by_parameter = vec![rows.len() as u32; LINE];
         by_parameter.extend(counts.iter().flat_map(|&c| std::iter::repeat_n(c, layout.stride())));
         Ok(Machine { rows, labels: data.labels(), loss: self.loss, l2, layout, rarity, counts: by_parameter })

@@ -4,6 +4,7 @@ use super::certificate::Gap;
 use super::linear::Linear;
 use super::loss::Loss;
 use crate::error::Result;
+use crate::memory;
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
 use std::ops::Range;
@@ -184,6 +185,12 @@ pub trait Objective<T: Real = f32>: Sync {
         let _ = visitor;
         None
     }
+}
+
+/// Refuses a model whose parameters, with a count for each, do not fit into memory.
+pub(super) fn check_room<T: Real>(parameters: u128) -> Result<()> {
+    let bytes = parameters * (size_of::<T>() + size_of::<u32>()) as u128;
+    memory::check(&format!("{parameters} parameters"), bytes, "take fewer")
 }
 
 /// Examples laid out by the blocks of a square grid: block i·side + j touches parameters of part i of one kind and of

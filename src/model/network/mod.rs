@@ -18,7 +18,7 @@ pub use pass::Pass;
 
 use super::choice::Activation;
 use super::linear::fingerprint;
-use super::objective::{Curvature, Model, Objective};
+use super::objective::{Curvature, Model, Objective, check_room};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
@@ -146,6 +146,7 @@ impl<T: Real> Model<T> for Network {
             return Err(Error::usage(format!("l2: found {l2}, expected a number ≥ 0")));
         }
         let shape = self.shape(data.features(), data.classes().map(<[f32]>::len))?;
+        check_room::<T>(shape.parameters() as u128)?;
         Ok(NetworkObjective::new(data.rows(), data.labels(), shape, l2, data.intercept()))
     }
 }
