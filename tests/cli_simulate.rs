@@ -7,6 +7,7 @@ mod schema;
 use common::{asyncsgd, folder, small, stderr, stdout};
 use schema::valid;
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 fn simulate(arguments: &[&str]) -> Output {
@@ -108,6 +109,26 @@ fn a_recorded_trace_is_replayed_to_its_end_by_as_many_workers_only() {
         assert_eq!(wrong.status.code(), Some(2));
         assert_eq!(stderr(&wrong), format!("error: trace: {why}\n"));
     }
+    // Of another size, and of blocks, whose updates are no gradients.
+    let refused = |data: &Path, trace: &Path, options: &[&str], why: &str| {
+        let mut command = asyncsgd();
+        command.args(["simulate", "--workers", "2"]).args(options).arg("--replay").args([trace, data]);
+        let wrong = command.output().unwrap();
+        assert_eq!(wrong.status.code(), Some(2));
+        assert_eq!(stderr(&wrong), format!("error: trace: {why}\n"));
+    };
+    let fewer = small(&folder, "fewer.svm", 500);
+    refused(&fewer, &trace, &[], "found a run on 600 examples, expected 500");
+    refused(&data, &trace, &["--batch", "2"], "found gradients of 1 examples, expected --batch 2");
+    let blocks = folder.path().join("blocks.trace");
+    let out = asyncsgd()
+        .args(["profile", "--quiet", "--workers", "2", "--block", "16", "--epochs", "2", "--trace"])
+        .args([&blocks, &data])
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", stderr(&out));
+    let why = "found updates of blocks of 16 examples, expected those of single gradients: record it with --block 1";
+    refused(&data, &blocks, &[], why);
 }
 
 #[test]

@@ -79,7 +79,11 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-const HEAD: [u8; 12] = *b"ASGDTRC\n\x01\x00\x00\x00";
+/// A head, and the block that tells of what run the trace is.
+fn head() -> Vec<u8> {
+    let run = [100u64, 1, 1].map(u64::to_le_bytes).concat();
+    [&b"ASGDTRC\n\x02\x00\x00\x00"[..], &block(u32::MAX - 1, 0, &run)].concat()
+}
 
 #[test]
 fn what_is_damaged_below_was_sound() {
@@ -87,7 +91,7 @@ fn what_is_damaged_below_was_sound() {
     assert!(read_log(format!("0.0,1.0,1.0,{}\n", STANDARD.encode(histogram())).as_bytes()));
     // Iterations 5 and 7, delays 1 and 0, the second with another weight.
     let body = [[5, 2, 2, 1].as_slice(), &0.5f32.to_le_bytes()].concat();
-    assert_eq!(read_trace(&[&HEAD[..], &block(3, 2, &body)].concat()), Some(2));
+    assert_eq!(read_trace(&[&head()[..], &block(3, 2, &body)].concat()), Some(2));
 }
 
 proptest! {
@@ -141,7 +145,7 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_trace(bytes in prop::collection::vec(any::<u8>(), 0..200), headed in any::<bool>()) {
-        let head: &[u8] = if headed { &HEAD } else { &[] };
+        let head: &[u8] = if headed { &head() } else { &[] };
         read_trace(&[head, &bytes].concat());
     }
 
@@ -153,6 +157,6 @@ proptest! {
         ),
     ) {
         let blocks = blocks.iter().map(|(worker, updates, body)| block(*worker, *updates, &body.concat()));
-        read_trace(&[HEAD.to_vec(), blocks.flatten().collect()].concat());
+        read_trace(&[head(), blocks.flatten().collect()].concat());
     }
 }

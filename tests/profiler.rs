@@ -1,6 +1,6 @@
 //! What the engine measures while it trains.
 
-use asyncsgd::delay::{Profile, Recorder, Timeline, Timing, Trace, Tracer};
+use asyncsgd::delay::{Profile, Recorder, Timeline, Timing, Trace, TracedRun, Tracer};
 use asyncsgd::record::Profiling;
 use asyncsgd::{
     BlockSize, Dataset, Loader, Logistic, Objective, Run, Sink, Trainer, Update, Weights,
@@ -44,6 +44,7 @@ fn the_trace_holds_every_update_once_and_in_order() {
     assert!(summary.bytes < 6 * summary.updates, "{} bytes", summary.bytes);
 
     let trace = Trace::open(&path).unwrap();
+    assert_eq!(trace.run(), TracedRun { examples: 5000, block: 1, batch: 1 });
     assert!(trace.is_complete() && trace.workers() == 3 && trace.len() == 200_000);
     let (mut counts, mut sums, mut kept) = (vec![0; 3], vec![0; 3], vec![0.0; 3]);
     for (iteration, update) in trace.enumerate() {

@@ -164,6 +164,17 @@ fn impossible_options_are_one_line_each() {
     for endless in ["fixed:1e308*fixed:1e308", "pareto:0.0001", "on-off:1e-300,1e-300"] {
         assert!(error(Simulation::new(3, law(endless))).contains("would never be done"), "{endless}");
     }
+    let endless = Simulation::new(3, law("fixed:1e-200*fixed:1e-200")).step(step::constant(0.1)).seconds(1.0);
+    assert!(endless.run(&problem).unwrap_err().to_string().contains("the clock stands still at 0 s"));
+    for endless in ["blocks:18446744073709551615", "fedbuff:1000001", "rennala:18446744073709551615"] {
+        let refused = endless.parse::<Algorithm>().unwrap_err().to_string();
+        assert!(
+            refused.contains("expected at most 1000000 gradients") && !refused.contains('\n'),
+            "{refused}"
+        );
+    }
+    let endless = Simulation::new(3, law("fixed:1")).algorithm(Algorithm::FedBuff { buffer: u64::MAX });
+    assert!(error(endless).contains("expected at most 1000000 gradients"));
     assert!(error(Simulation::new(4_000_000_000, law("fixed:1"))).contains("snapshots"));
     let random = asyncsgd::sim::Assignment::Random;
     let minibatch = Simulation::new(3, law("fixed:1")).algorithm(Algorithm::Minibatch);

@@ -18,7 +18,13 @@ fn impossible_laws_are_refused_with_one_line() {
         ("speeds:1", "two times"),
         ("speeds:0..4", "above 0"),
         ("uniform:1,1", "spread in [0, 1)"),
+        ("uniform:1e308,0.9", "their sum is a number"),
         ("exp:0", "above 0"),
+        ("exp:1e-320", "its inverse one too"),
+        ("shifted-exp:1,1e-320", "whose inverse is a number"),
+        ("on-off:1e-320,1", "whose inverses and sum are numbers"),
+        ("on-off:1,1e-320", "whose inverses and sum are numbers"),
+        ("on-off:1e308,1e308", "whose inverses and sum are numbers"),
         ("shifted-exp:-1,1", "shift of at least 0"),
         ("lognormal:1,-1", "sigma of at least 0"),
         ("straggler:0", "above 0"),
@@ -94,6 +100,9 @@ fn drawn_times_have_the_means_of_their_laws() {
         ("fixed:2*exp:1+fixed:1", 3.0),
         ("fixed:2*on-off:30,15", 3.0),
         ("on-off:5,0", 1.0),
+        // No number lies between the ends.
+        ("uniform:2,1e-17", 2.0),
+        ("uniform:2,0", 2.0),
     ] {
         let mean = mean(text, 200_000);
         assert!((mean / expected - 1.0).abs() < 0.02, "{text}: {mean}, expected {expected}");

@@ -37,6 +37,6 @@ pub use recorder::{Reader, Recorder};
 pub use timeline::{Span, Timeline};
 pub use timing::Timing;
 pub(crate) use timing::{Sampler, TimingReader, sample_cost};
-pub use trace::{Trace, Traced};
+pub use trace::{Trace, Traced, TracedRun};
 pub(crate) use tracer::Line;
 pub use tracer::{Summary as TraceSummary, Tracer};

@@ -1,7 +1,7 @@
 //! Traces: the delay, worker and weight of every update of a run, in the order of iterations.
 //!
 //! # The file
-//! All numbers are little-endian. The head is 12 bytes: `ASGDTRC\n` and the version, a u32, 1. Blocks follow:
+//! All numbers are little-endian. The head is 12 bytes: `ASGDTRC\n` and the version, a u32, 2. Blocks follow:
 //! four u32 (worker, number of updates, bytes of the body, the lower half of
 //! the body's xxh3-64 with the seed worker·2^32 + number of updates) and the body.
 //! A block holds updates of one worker in the order in which it made them; the blocks of different workers come
@@ -11,7 +11,8 @@
 //! - twice its delay, plus 1 if its weight differs from the one before it (1.0 for the first), as LEB128;
 //! - then, in that case, its weight as an f32.
 //!
-//! The last block has worker 2^32 − 1 and as its body the number of all updates, a u64.
+//! The first block has worker 2^32 − 2, no updates, and as its body three u64: the examples of the run, and of an
+//! update those of its block and of its mini-batch ([`TracedRun`]). The last block has worker 2^32 − 1 and as its body the number of all updates, a u64.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,7 +26,7 @@ pub(crate) use super::tracer::Tracing;
 use crate::{Error, Result};
 
 /// The first bytes of a trace.
-pub(super) const HEAD: [u8; 12] = *b"ASGDTRC\n\x01\x00\x00\x00";
+pub(super) const HEAD: [u8; 12] = *b"ASGDTRC\n\x02\x00\x00\x00";
 
 /// The bytes before a block's body.
 pub(super) const BLOCK_HEADER: usize = 16;
@@ -33,13 +34,42 @@ pub(super) const BLOCK_HEADER: usize = 16;
 /// The worker of the last block.
 pub(super) const END: u32 = u32::MAX;
 
+/// The worker of the first block.
+pub(super) const RUN: u32 = u32::MAX - 1;
+
 /// The largest body that is believed; the writer's have 64 kB.
 const LARGEST_BODY: u32 = 1 << 20;
 
 /// More workers than any run has.
 const MOST_WORKERS: u32 = 1 << 16;
 
-const EXPECTED: &str = "a trace of asyncsgd, version 1";
+const EXPECTED: &str = "a trace of asyncsgd, version 2";
+
+/// Of what run a trace is: what a replay must agree with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TracedRun {
+    /// The examples that it was trained on.
+    pub examples: u64,
+    /// The examples of a block; 1 where each gradient is an update of its own.
+    pub block: u64,
+    /// The examples of a gradient.
+    pub batch: u64,
+}
+
+impl TracedRun {
+    pub(super) fn bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        for (place, field) in bytes.chunks_exact_mut(8).zip([self.examples, self.block, self.batch]) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn read(bytes: [u8; 24]) -> Self {
+        let field = |i: usize| u64::from_le_bytes(bytes[8 * i..][..8].try_into().expect("eight bytes"));
+        TracedRun { examples: field(0), block: field(1), batch: field(2) }
+    }
+}
 
 /// One update of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,6 +150,7 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
 #[derive(Debug)]
 pub struct Trace {
     name: String,
+    run: TracedRun,
     file: BufReader<File>,
     cursors: Vec<Cursor>,
     /// The next update of each worker.
@@ -166,6 +197,7 @@ impl Trace {
         }
         let mut trace = Trace {
             name,
+            run: TracedRun::default(),
             file,
             cursors: Vec::new(),
             next: BinaryHeap::new(),
@@ -201,6 +233,22 @@ impl Trace {
                 break;
             }
             offset += BLOCK_HEADER as u64;
+            if (number == 1) != (worker == RUN) {
+                return Err(Problem::Damage(format!("block {number} out of place")));
+            }
+            if worker == RUN {
+                let mut run = [0; 24];
+                if bytes as usize != run.len() {
+                    return Err(Problem::Damage("a damaged first block".to_owned()));
+                }
+                self.file.read_exact(&mut run)?;
+                if hash(worker, updates, &run) != check {
+                    return Err(Problem::Damage("a damaged first block".to_owned()));
+                }
+                self.run = TracedRun::read(run);
+                offset += u64::from(bytes);
+                continue;
+            }
             if worker == END {
                 let mut total = [0; 8];
                 self.file.read_exact(&mut total)?;
@@ -233,6 +281,11 @@ impl Trace {
         self.cursors.sort_by_key(|cursor| cursor.worker);
         self.cursors.iter_mut().for_each(|cursor| cursor.blocks.reverse());
         Ok(())
+    }
+
+    /// Of what run it is; all 0 where that was killed before it began.
+    pub fn run(&self) -> TracedRun {
+        self.run
     }
 
     /// The number of updates.

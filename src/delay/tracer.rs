@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::trace::{BLOCK_HEADER, END, HEAD, Traced, encode, hash};
+use super::trace::{BLOCK_HEADER, END, HEAD, RUN, Traced, TracedRun, encode, hash};
 use crate::sync::{Arc, AtomicU64, Ordering, Receiver, Sender, bounded, thread};
 
 /// The bytes that a worker gathers before it hands them over.
@@ -63,6 +63,7 @@ pub(crate) struct Line {
 }
 
 enum Message {
+    Run(TracedRun),
     Block { worker: u32, updates: u32, bytes: Vec<u8> },
     End,
 }
@@ -86,10 +87,16 @@ impl Tracer {
         let (full, blocks) = bounded(ON_THE_WAY);
         let (used, empty) = bounded(ON_THE_WAY);
         let writer = thread::spawn(move || {
-            let mut failed = None;
+            let (mut failed, mut begun) = (None, false);
             let mut summary = Summary { bytes: HEAD.len() as u64, ..Summary::default() };
             for message in &blocks {
-                let Message::Block { worker, updates, mut bytes } = message else { break };
+                let (worker, updates, mut bytes) = match message {
+                    Message::Run(_) if begun => continue,
+                    Message::Run(run) => (RUN, 0, run.bytes().to_vec()),
+                    Message::Block { worker, updates, bytes } => (worker, updates, bytes),
+                    Message::End => break,
+                };
+                begun = true;
                 // After an error the rest is still taken, so that no worker waits for ever.
                 if failed.is_none() {
                     failed = write_block(&mut out, worker, updates, &bytes).err();
@@ -102,6 +109,11 @@ impl Tracer {
             }
             if let Some(error) = failed {
                 return Err(error);
+            }
+            if !begun {
+                let none = TracedRun::default().bytes();
+                write_block(&mut out, RUN, 0, &none)?;
+                summary.bytes += (BLOCK_HEADER + none.len()) as u64;
             }
             write_block(&mut out, END, 0, &summary.updates.to_le_bytes())?;
             out.flush()?;
@@ -141,6 +153,12 @@ fn write_block(out: &mut impl Write, worker: u32, updates: u32, bytes: &[u8]) ->
 }
 
 impl Line {
+    /// Tells of what run the trace is, before its workers begin.
+    pub(crate) fn begin(&self, run: TracedRun) {
+        // Fails only if the writer has ended; finishing tells why.
+        let _ = self.full.send(Message::Run(run));
+    }
+
     /// The side of worker `worker`.
     pub(crate) fn worker(&self, worker: usize) -> Tracing {
         let worker = worker as u32;

@@ -74,7 +74,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     let beside = Beside::new(average, plan.optimizer, plan.workers, objective.parameters());
     let gate = Arc::new(Gate::new(plan.workers));
     let mut workers: Vec<_> = (0..plan.workers).map(|_| hogwild.worker()).collect();
-    let timings = instruments.equip(&mut workers, &plan, gate.halt())?;
+    let timings = instruments.equip(&mut workers, &plan, objective.examples(), gate.halt())?;
     let delays: Vec<_> = workers.iter().map(|worker| worker.delays()).collect();
     let timeline = instruments.profile.then(|| Timeline::new(plan.workers));
     let (keeper, resumed) = saved(options, &plan, objective)?;

@@ -2,7 +2,9 @@
 
 use super::inject::Injection;
 use super::plan::Plan;
-use crate::delay::{Line, Probe, Profile, Reader, Sampler, Timeline, Timing, TimingReader, sample_cost};
+use crate::delay::{
+    Line, Probe, Profile, Reader, Sampler, Timeline, Timing, TimingReader, TracedRun, sample_cost,
+};
 use crate::error::Result;
 use crate::hogwild::Worker;
 use crate::real::Real;
@@ -27,10 +29,15 @@ impl Instruments {
         &self,
         workers: &mut [Worker<T>],
         plan: &Plan,
+        examples: usize,
         halt: &Arc<AtomicBool>,
     ) -> Result<Vec<TimingReader>> {
         let every = Arc::new(AtomicU64::new(0));
         let cost = if self.profile { sample_cost() } else { 0.0 };
+        if let Some(line) = &self.trace {
+            let [examples, block, batch] = [examples, plan.block, plan.batch].map(|n| n as u64);
+            line.begin(TracedRun { examples, block, batch });
+        }
         let mut readers = Vec::new();
         for (number, worker) in workers.iter_mut().enumerate() {
             let sampler = self.profile.then(|| Sampler::new(number, Arc::clone(&every), cost));

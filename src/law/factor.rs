@@ -63,6 +63,8 @@ impl Factor {
     pub(super) fn problem(&self) -> Option<String> {
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let at_least_0 = |x: f64| x.is_finite() && x >= 0.0;
+        // Exponential times are drawn by their rate, the inverse of the mean.
+        let mean_sound = |x: f64| positive(x) && x.recip().is_finite();
         let (sound, wrong) = match *self {
             Factor::Fixed(t) => (positive(t), "the time must be a number above 0"),
             Factor::List(ref times) => {
@@ -70,11 +72,15 @@ impl Factor {
             }
             Factor::Speeds(a, b) => (positive(a) && positive(b), "times must be numbers above 0"),
             Factor::Uniform(t, spread) => {
-                (positive(t) && (0.0..1.0).contains(&spread), "needs a time above 0 and a spread in [0, 1)")
+                let sound = positive(t) && (0.0..1.0).contains(&spread) && (t * (1.0 + spread)).is_finite();
+                (sound, "needs a time above 0 and a spread in [0, 1), and that their sum is a number")
             }
-            Factor::Exponential(mean) => (positive(mean), "the mean must be a number above 0"),
+            Factor::Exponential(mean) => {
+                (mean_sound(mean), "the mean must be a number above 0, and its inverse one too")
+            }
             Factor::ShiftedExponential(shift, mean) => {
-                (at_least_0(shift) && positive(mean), "needs a shift of at least 0 and a mean above 0")
+                let sound = at_least_0(shift) && mean_sound(mean);
+                (sound, "needs a shift of at least 0 and a mean above 0 whose inverse is a number")
             }
             Factor::LogNormal(median, sigma) => {
                 (positive(median) && at_least_0(sigma), "needs a median above 0 and a sigma of at least 0")
@@ -86,7 +92,11 @@ impl Factor {
                 (positive(factor), "the factor must be a number above 0")
             }
             Factor::OnOff(on, off) => {
-                (positive(on) && at_least_0(off), "needs a mean time on above 0 and off of at least 0")
+                let sound = mean_sound(on) && (off == 0.0 || mean_sound(off)) && (on + off).is_finite();
+                (
+                    sound,
+                    "needs a mean time on above 0 and off of at least 0 whose inverses and sum are numbers",
+                )
             }
             Factor::Wave(amplitude, period) => (
                 (0.0..1.0).contains(&amplitude) && positive(period),

@@ -94,10 +94,14 @@ impl Part {
                     let line = format!("speed law {factor}: {many} stragglers among {workers} workers");
                     return Err(Error::usage(line));
                 }
-                Factor::Uniform(t, 0.0) => part.base.iter_mut().for_each(|base| *base *= t),
                 Factor::Uniform(t, spread) => {
-                    part.draws
-                        .push(Draw::Uniform(sound(Uniform::new(t * (1.0 - spread), t * (1.0 + spread)))));
+                    let (least, most) = (t * (1.0 - spread), t * (1.0 + spread));
+                    if least < most {
+                        part.draws.push(Draw::Uniform(sound(Uniform::new(least, most))));
+                    } else {
+                        // No number lies between.
+                        part.base.iter_mut().for_each(|base| *base *= t);
+                    }
                 }
                 Factor::Exponential(mean) => {
                     part.draws.push(Draw::Exponential { shift: 0.0, law: sound(Exp::new(1.0 / mean)) });

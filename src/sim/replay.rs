@@ -62,6 +62,9 @@ impl Simulation {
     /// iteration. Rates and weights are those of this simulation's rule, which need not be the one of the
     /// run.
     ///
+    /// Whether the trace is of a run on as many examples, each update a gradient, is for the caller to see
+    /// ([`Trace::run`](crate::delay::Trace::run)).
+    ///
     /// The trace is held in memory, 12 bytes an update; a version is kept while an update that read it is
     /// to come.
     ///

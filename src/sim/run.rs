@@ -114,6 +114,9 @@ pub enum Ended {
     Diverged,
 }
 
+/// So many gradients at the same moment, beside one of each worker and job, and the clock stands still.
+const STILL: usize = 100_000;
+
 impl Simulation {
     /// `workers` workers with these speeds: asynchronous, delay-adaptive steps of rate 1.
     pub fn new(workers: usize, law: Law) -> Self {
@@ -228,7 +231,7 @@ impl Simulation {
         let mut watch = Watch::new(self, problem.measure(&core.x));
         server.start(&mut core);
         let mut sums = Average { x: vec![0.0; core.x.len()], measure: 0.0, count: 0 };
-        let mut seen = 0;
+        let (mut seen, mut moved, mut still) = (0, 0.0, 0);
         while watch.stop().is_none() && !self.is_over(core.iteration, core.gradients, core.now) {
             let Some(job) = core.next() else { break };
             if !core.now.is_finite() {
@@ -237,6 +240,15 @@ impl Simulation {
                      number can tell",
                     self.law,
                     core.gradients - self.algorithm.job_length()
+                )));
+            }
+            still = if core.now > moved { 0 } else { still + 1 };
+            moved = core.now;
+            if still > STILL + self.workers + self.in_flight {
+                return Err(Error::usage(format!(
+                    "speed law {}: after {} gradients the clock stands still at {} s, expected times that a number \
+                     can tell",
+                    self.law, core.gradients, core.now
                 )));
             }
             server.arrive(&mut core, &mut stepper, &job);

@@ -1,6 +1,6 @@
 //! Whether the engine sees that compute time depends on the example.
 
-use asyncsgd::sim::claims::{Effort, Row};
+use asyncsgd::sim::claims::{Effort, Row, Verdict};
 use asyncsgd::step::{self, StepRule};
 use asyncsgd::{BlockSize, Objective, Result, Sink, Topology, Trainer, Weights};
 use std::ops::Range;
@@ -59,6 +59,20 @@ impl Objective for TwoCosts {
 /// The workers of theory's example; sleeping ones need no cores.
 const WORKERS: usize = 8;
 
+/// What the guard saw, a bias (NaN where too few were slow to tell), and whether it warned: both must be as expected.
+fn row(
+    what: &str,
+    expected: &str,
+    (bias, warned): (f64, bool),
+    (least, most): (f64, f64),
+    warns: bool,
+) -> Row {
+    let told = if warned { "warned" } else { "no warning" };
+    let what = format!("{what}: weight of slow updates / all − 1 ({told})");
+    let row = Row::between(what, expected, bias, least, most);
+    if warned == warns { row } else { Row { verdict: Verdict::OutOfTolerance, ..row } }
+}
+
 /// The weight of slow updates relative to all, on real threads.
 pub fn sample_cost(effort: Effort) -> Result<Vec<Row>> {
     let cores = Topology::detect().cores().max(2);
@@ -71,14 +85,8 @@ pub fn sample_cost(effort: Effort) -> Result<Vec<Row>> {
             .seed(effort.seed)
             .profile(true)
             .minimize()?;
-        // Where too few are slow to tell, the guard sees none.
-        let bias = run.timing().and_then(|timing| timing.cost_bias()).unwrap_or(0.0);
+        let bias = run.timing().and_then(|timing| timing.cost_bias()).unwrap_or(f64::NAN);
         Ok((bias, run.plan.warnings.iter().any(|line| line.contains("slow to compute"))))
-    };
-    let row = |what: &str, expected: &str, (bias, warned): (f64, bool), least: f64, most: f64| {
-        let told = if warned { "warned" } else { "no warning" };
-        let what = format!("{what}: weight of slow updates / all − 1 ({told})");
-        Row::between(what, expected, bias, least, most)
     };
     let equal = || TwoCosts { times: [Duration::from_micros(5); 2], examples: 1 << 18, sleeps: false };
     let costs = || TwoCosts { times: [1, 10].map(Duration::from_millis), examples: 1 << 12, sleeps: true };
@@ -90,22 +98,22 @@ pub fn sample_cost(effort: Effort) -> Result<Vec<Row>> {
             &format!("{cores} real threads, costs 1 and 1, delay-adaptive"),
             "no bias, no warning",
             one(equal(), cores, damped())?,
-            -most,
-            most,
+            (-most, most),
+            false,
         ),
         row(
             &format!("{WORKERS} real threads, costs 1 and 10, delay-adaptive"),
             "−0.203 as simulated; from −0.05 on the engine warns",
             one(costs(), WORKERS, damped())?,
-            -1.0,
-            -most,
+            (-1.0, -most),
+            true,
         ),
         row(
             &format!("{WORKERS} real threads, costs 1 and 10, constant"),
             "no bias, no warning",
             one(costs(), WORKERS, step::constant(0.005))?,
-            0.0,
-            0.0,
+            (0.0, 0.0),
+            false,
         ),
     ])
 }
@@ -113,7 +121,15 @@ pub fn sample_cost(effort: Effort) -> Result<Vec<Row>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use asyncsgd::sim::claims::Verdict;
+
+    #[test]
+    fn a_missing_warning_is_out_of_tolerance() {
+        let verdict = |bias, warned, warns| row("", "", (bias, warned), (-1.0, -0.05), warns).verdict;
+        assert_eq!(verdict(-0.2, true, true), Verdict::Holds);
+        for (bias, warned, warns) in [(-0.2, false, true), (-0.2, true, false), (f64::NAN, false, false)] {
+            assert_eq!(verdict(bias, warned, warns), Verdict::OutOfTolerance, "{bias} {warned} {warns}");
+        }
+    }
 
     #[test]
     fn the_engine_warns_of_examples_costs() {

@@ -230,6 +230,30 @@ impl Plan {
         self.simulate(&problem, run)
     }
 
+    /// Refuses a trace of a run of another size: its updates are no gradients of this one.
+    fn check_trace(&self, rows: usize) -> Result<()> {
+        let Some(path) = &self.replay else { return Ok(()) };
+        let (found, mut problems) = (Trace::open(path)?.run(), Vec::new());
+        if found.block != 1 {
+            problems.push(format!(
+                "trace: found updates of blocks of {} examples, expected those of single gradients: record it with \
+                 --block 1",
+                found.block
+            ));
+        }
+        if self.quadratic.is_none() && found.examples != rows as u64 {
+            problems.push(format!("trace: found a run on {} examples, expected {rows}", found.examples));
+        }
+        if self.quadratic.is_none() && found.batch != self.batch as u64 {
+            let line = format!(
+                "trace: found gradients of {} examples, expected --batch {}",
+                found.batch, self.batch
+            );
+            problems.push(line);
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Usage(problems)) }
+    }
+
     /// Everything but the limits.
     fn simulation(&self, rate: f64) -> Simulation {
         Simulation::new(self.workers, self.law.clone())
@@ -271,6 +295,7 @@ impl Plan {
             None if unlimited => simulation = simulation.iterations(100_000),
             None => {}
         }
+        self.check_trace(told.data.rows)?;
         let run = |simulation: &Simulation| match &self.replay {
             Some(path) => simulation.replay(problem, Trace::open(path)?),
             None => simulation.run(problem),

@@ -19,6 +19,9 @@ use crate::{Error, Result};
 const MENU: &str = "async, async-stop, minibatch, rennala:B, ringleader, fedbuff:K, dc:LAMBDA, \
                     blocks:M[,whole|average|adaptive]";
 
+/// The longest block, batch or buffer: beyond it the first update is hardly ever made.
+const MOST: u64 = 1_000_000;
+
 /// How the server uses gradients. Each takes its rate and schedule from the step rule, the asynchronous ones
 /// its weight too. The text form is given with each variant.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -37,7 +40,7 @@ pub enum Algorithm {
     /// `rennala:B`: the mean of the first B gradients at the present parameters, from whomever, is applied;
     /// late ones are ignored. Rennala SGD (Tyurin and Richtárik 2023).
     Rennala {
-        /// B ≥ 1.
+        /// 1 ≤ B ≤ 10⁶.
         batch: u64,
     },
     /// `ringleader`: Ringleader ASGD (Maranjyan and Richtárik 2026): a table with each worker's mean
@@ -47,7 +50,7 @@ pub enum Algorithm {
     /// `fedbuff:K`: K gradients, each weighted by the rule, are averaged into one update (FedBuff, Nguyen et
     /// al. 2022; its weight is the rule `inverse:0.5`).
     FedBuff {
-        /// K ≥ 1.
+        /// 1 ≤ K ≤ 10⁶.
         buffer: u64,
     },
     /// `dc:L`: as `async`, with the gradient compensated to g + L·g⊙g⊙(x − x̂), x̂ the parameters that the
@@ -58,7 +61,7 @@ pub enum Algorithm {
     },
     /// `blocks:M,HOW`: a worker makes M local steps, and its difference is published.
     Blocks {
-        /// M ≥ 1.
+        /// 1 ≤ M ≤ 10⁶.
         length: u64,
         /// How much of it.
         publish: Publish,
@@ -171,6 +174,13 @@ impl Algorithm {
             Algorithm::Rennala { batch: 0 } => "the batch must be at least 1",
             Algorithm::FedBuff { buffer: 0 } => "the buffer must hold at least 1",
             Algorithm::Blocks { length: 0, .. } => "a block must have at least 1 step",
+            Algorithm::Rennala { batch: many }
+            | Algorithm::FedBuff { buffer: many }
+            | Algorithm::Blocks { length: many, .. }
+                if many > MOST =>
+            {
+                "expected at most 1000000 gradients"
+            }
             Algorithm::Compensated { lambda } if !(lambda.is_finite() && lambda >= 0.0) => {
                 "lambda must be a number of at least 0"
             }

@@ -150,11 +150,11 @@ pub fn hlog(bytes: &[u8]) {
 
 /// Blocks of worker, number of updates, length of the body (a byte each) and the body.
 pub fn trace(bytes: &[u8]) {
-    let mut file = b"ASGDTRC\n\x01\x00\x00\x00".to_vec();
+    let mut file = b"ASGDTRC\n\x02\x00\x00\x00".to_vec();
     let mut rest = bytes;
     while let Some(&[worker, updates, length, ref after @ ..]) = rest.first_chunk::<3>().map(|_| rest) {
         let (body, after) = after.split_at(after.len().min(usize::from(length)));
-        let worker = if worker == 255 { u32::MAX } else { u32::from(worker) };
+        let worker = if worker >= 254 { u32::MAX - u32::from(255 - worker) } else { u32::from(worker) };
         let (updates, seed) = (u32::from(updates), u64::from(worker) << 32 | u64::from(updates));
         let hash = xxh3_64_with_seed(body, seed) as u32;
         [worker, updates, body.len() as u32, hash].iter().for_each(|field| file.extend(field.to_le_bytes()));
