@@ -4,6 +4,7 @@
 mod average;
 mod checkpoint;
 mod convergence;
+mod gap;
 mod limits;
 mod live;
 mod optimum;
