@@ -71,6 +71,9 @@ pub struct Pass {
     pub of_plain: Spread,
     /// The bytes of the rows that are read a second, over what the cores at work can read.
     pub of_bandwidth: f64,
+    /// The data values a second, over the single compare-exchanges that the cores at work could make: at most 1 where
+    /// each value costs one, more where blocks spare them.
+    pub of_exchange: f64,
 }
 
 /// Two workers that run blocks of one size, racy.

@@ -84,8 +84,13 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
     let (dense_shared, dense_plain) = roofline::dense();
 
     let racy = |workers, block| (workers, Update::Racy, BlockSize::Rows(block));
-    let mut setups: Vec<Setup> =
-        vec![racy(1, 1), (cores, Update::Racy, BlockSize::Auto), (cores, Update::Cas, BlockSize::Auto)];
+    let all = |update, block| (cores, update, block);
+    let mut setups: Vec<Setup> = vec![
+        racy(1, 1),
+        all(Update::Cas, BlockSize::Rows(1)),
+        all(Update::Racy, BlockSize::Auto),
+        all(Update::Cas, BlockSize::Auto),
+    ];
     let told = setups.len();
     // Rows without values move no lines.
     let pairs = cores > 1 && data.nonzeros() > 0;
@@ -126,6 +131,7 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
             nonzeros_per_second: nonzeros / spread.median,
             of_plain: Spread::of(plain.iter().zip(times).map(|(plain, time)| plain / time)),
             of_bandwidth: NONZERO * nonzeros / spread.median / bandwidth,
+            of_exchange: 1e-9 * exchange.single * nonzeros / spread.median / workers as f64,
         }
     };
     let mut passes = vec![pass("plain floats".into(), 1, plain)];

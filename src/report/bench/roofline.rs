@@ -64,7 +64,8 @@ pub fn write_roofline(out: &mut dyn Write, roofline: &Roofline, style: Style) ->
     ];
     table(out, style, &dense, 1)?;
     writeln!(out)?;
-    let mut rows = vec![words(&["pass", "ms", "spread", "nonzeros/s", "of plain", "of bandwidth"])];
+    let mut rows =
+        vec![words(&["pass", "ms", "spread", "nonzeros/s", "of plain", "of bandwidth", "of exchanges"])];
     rows.extend(roofline.passes.iter().map(|pass| {
         vec![
             pass.name.clone(),
@@ -73,6 +74,7 @@ pub fn write_roofline(out: &mut dyn Write, roofline: &Roofline, style: Style) ->
             si(pass.nonzeros_per_second),
             format!("{:.2}", pass.of_plain.median),
             format!("{:.2}", pass.of_bandwidth),
+            format!("{:.2}", pass.of_exchange),
         ]
     }));
     table(out, style, &rows, 1)?;
