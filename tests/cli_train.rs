@@ -51,6 +51,22 @@ fn the_record_keeps_to_the_schema() {
 }
 
 #[test]
+fn blocks_copy_what_they_are_told() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 400);
+    let run = |options: &[&str]| {
+        let train = ["train", "--workers", "2", "--epochs", "1", "--json", "-"];
+        asyncsgd().args(train).args(options).arg(&data).output().unwrap()
+    };
+    let record = valid(&run(&["--block", "16", "--hot", "2"]).stdout);
+    assert_eq!((&record["plan"]["block"], &record["plan"]["hot"]), (&16.into(), &2.into()));
+    assert!(record["plan"]["command"].as_str().unwrap().contains(" --block 16 --hot 2 "));
+    let refused = run(&["--block", "1", "--hot", "2"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--hot: found --block 1, expected blocks"), "{}", stderr(&refused));
+}
+
+#[test]
 fn a_diverged_run_says_so_and_saves_nothing() {
     let folder = folder();
     let data = small(&folder, "data.svm", 100);

@@ -1,8 +1,9 @@
 //! From a run to its record.
 
 use super::load::Source;
-use super::options::{DelayRule, Training};
+use super::options::Training;
 use super::penalties::Penalties;
+use super::rule::DelayRule;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
@@ -144,6 +145,7 @@ impl Context<'_> {
         option("pin", Some(options.pin.to_string()));
         option("update", Some(plan.update.to_string()));
         option("block", either(Some(options.block.to_string()), plan.block.to_string()));
+        option("hot", options.hot.map(|hot| hot.to_string()));
         option("precision", Some(plan.precision.to_owned()));
         option("step", Some(applied(run).to_string()));
         let schedule = options.schedule.as_ref().map(|schedule| schedule.to_string());

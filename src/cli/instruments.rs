@@ -1,7 +1,8 @@
 //! What watches or troubles the workers of a run, and the files that come of it.
 
-use super::options::{DelayRule, Training};
+use super::options::Training;
 use super::output::Output;
+use super::rule::DelayRule;
 use super::value::{self, Check, Given};
 use asyncsgd::delay::{LogWriter, Profile, Timeline, Timing, Tracer, Unit, write_buckets, write_percentiles};
 use asyncsgd::record::{self, Profiling, Record};

@@ -19,6 +19,7 @@ mod predict;
 mod profile;
 mod progress;
 mod reproduce;
+mod rule;
 mod search;
 mod simulate;
 mod stream;

@@ -2,17 +2,16 @@
 
 use super::load::Cache;
 use super::penalties::Penalties;
+use super::rule::DelayRule;
 use super::value::{self, Check, Given};
-use asyncsgd::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
+use asyncsgd::step::{Optimizer, Schedule, StepRule};
 use asyncsgd::{
     Algorithm, Averaging, BlockSize, Pin, Topology, Trainer, Update,
     data::Missing,
     model::{ClassWeights, LossKind, ModelSpec, Precision},
 };
 use clap::Args;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// What to read.
@@ -113,6 +112,10 @@ pub struct WorkerArgs {
     /// difference; 1 sends each update to the shared parameters
     #[arg(long, value_name = "B", default_value = "auto", value_parser = value::value::<BlockSize>())]
     pub block: Given<BlockSize>,
+    /// How many parameters, the most frequent ones, a block copies; the others it shares [default: those that it
+    /// touches often]
+    #[arg(long, value_name = "H", value_parser = value::whole())]
+    pub hot: Option<Given<usize>>,
     /// Number type of the parameters
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = value::one_of(&Precision::ALL))]
     pub precision: Given<Precision>,
@@ -169,53 +172,6 @@ pub struct StopArgs {
     pub target_gap: Option<Given<f64>>,
 }
 
-/// A delay weight with its concurrency: a step rule without rate and schedule, which have options of their
-/// own.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DelayRule {
-    pub weight: Weight,
-    pub concurrency: Concurrency,
-}
-
-impl DelayRule {
-    /// Rules with commas between them. Parameters of a rule have commas too: a part without a letter belongs to the
-    /// one before it.
-    ///
-    /// # Errors
-    /// What is wrong with the first that is.
-    pub fn list(text: &str) -> Result<Vec<Self>, String> {
-        let mut parts: Vec<String> = Vec::new();
-        for part in text.split(',') {
-            match parts.last_mut() {
-                Some(last) if !part.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                    *last = format!("{last},{part}")
-                }
-                _ => parts.push(part.to_owned()),
-            }
-        }
-        parts.iter().map(|part| part.parse().map_err(|e: asyncsgd::Error| e.to_string())).collect()
-    }
-}
-
-impl FromStr for DelayRule {
-    type Err = asyncsgd::Error;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        if s.contains('*') {
-            let line = format!("found '{s}', expected a rule without '*': see --rate and --schedule");
-            return Err(asyncsgd::Error::usage(line));
-        }
-        let StepRule { weight, concurrency, .. } = s.parse()?;
-        Ok(Self { weight, concurrency })
-    }
-}
-
-impl fmt::Display for DelayRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        StepRule { concurrency: self.concurrency, ..StepRule::new(1.0, self.weight) }.fmt(f)
-    }
-}
-
 /// The options of a training run, checked.
 #[derive(Debug, Clone)]
 pub struct Training {
@@ -228,6 +184,7 @@ pub struct Training {
     pub pin: Pin,
     pub update: Update,
     pub block: BlockSize,
+    pub hot: Option<usize>,
     pub precision: Precision,
     pub step: DelayRule,
     pub rate: Option<f64>,
@@ -272,6 +229,7 @@ impl Training {
             pin: check.take(workers.pin),
             update: check.take(workers.update),
             block: check.take(workers.block),
+            hot: check.option(workers.hot),
             precision: check.take(workers.precision),
             step: check.take(step.step),
             rate: check.take(step.rate),
@@ -291,6 +249,10 @@ impl Training {
             format!("--class-weight: found {} loss, which has no classes", training.loss),
         );
         training.check_workers(check)?;
+        check.require(
+            training.hot.is_none() || training.block != BlockSize::Rows(1),
+            "--hot: found --block 1, expected blocks, as nothing else is copied",
+        );
         let simple = training.optimizer == Optimizer::Sgd;
         check.require(
             simple || training.l1 == 0.0,
@@ -374,6 +336,9 @@ impl Training {
             .optimizer(self.optimizer)
             .epochs(self.epochs)
             .seed(self.seed);
+        if let Some(hot) = self.hot {
+            trainer = trainer.hot(hot);
+        }
         if let Some(rate) = self.rate {
             trainer = trainer.rate(rate);
         }

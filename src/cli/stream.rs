@@ -1,8 +1,8 @@
 //! `asyncsgd stream`.
 
 use super::interrupt;
-use super::options::DelayRule;
 use super::output::Output;
+use super::rule::DelayRule;
 use super::value::{self, Check, Given};
 use asyncsgd::delay::Profile;
 use asyncsgd::report::count;

@@ -7,12 +7,11 @@ use super::instruments::{Instruments, TroubleArgs, WatchArgs};
 use super::interrupt::{self, Interrupt};
 use super::load::Source;
 use super::models::{self, Kind};
-use super::options::{
-    DataArgs, DelayRule, ModelArgs, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs,
-};
+use super::options::{DataArgs, ModelArgs, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs};
 use super::output::Output;
 use super::penalties::Penalties;
 use super::progress::Bar;
+use super::rule::DelayRule;
 use super::value::Check;
 use super::{print, profile};
 use asyncsgd::record::Record;

@@ -248,6 +248,9 @@ impl Options {
             ));
         }
         warnings.extend(self.optimizer.warning(workers));
+        if self.hot.is_some_and(|hot| hot > 0) && hot == 0 {
+            warnings.push("hot: nothing is copied, as each update is sent on its own".into());
+        }
         Ok(Plan {
             workers,
             cores: topology.cores(),

@@ -1,8 +1,9 @@
 //! The arguments of `asyncsgd bench`.
 
 use super::is_reference;
-use crate::cli::options::{DelayRule, InputArgs, ObjectiveArgs, Training};
+use crate::cli::options::{InputArgs, ObjectiveArgs, Training};
 use crate::cli::penalties::Penalties;
+use crate::cli::rule::DelayRule;
 use crate::cli::value::{self, Check, Given};
 use asyncsgd::model::ModelSpec;
 use asyncsgd::step::{Optimizer, Schedule};
@@ -146,6 +147,7 @@ impl SweepArgs {
             pin: check.take(self.pin),
             update: Update::Racy,
             block: BlockSize::Rows(1),
+            hot: None,
             precision: check.take(self.precision),
             step: steps.first().copied().unwrap_or_default(),
             rate: check.take(step.rate),

@@ -1,7 +1,8 @@
 //! The arguments of `asyncsgd simulate`.
 
 use crate::cli::help;
-use crate::cli::options::{DataArgs, DelayRule, ObjectiveArgs};
+use crate::cli::options::{DataArgs, ObjectiveArgs};
+use crate::cli::rule::DelayRule;
 use crate::cli::value::{self, Given};
 use asyncsgd::sim::{Algorithm, Assignment, Law, Partition};
 use asyncsgd::step::Schedule;
