@@ -15,8 +15,8 @@ fn gaps(data: &Dataset, best: f64, rate: f64, workers: usize, block: BlockSize) 
     (run.series.iter().skip(1).map(|point| (point.objective - best) / best).collect(), run.plan.block)
 }
 
-/// The weights of published differences are what keeps it: whole ones leave 4 times the gap on the text, averages 14
-/// times with 8 workers on the dense data.
+/// The weights of published differences are what keeps it: whole ones leave twice the gap on the text with 2 workers,
+/// averages 14 times the gap on the dense data with 8.
 #[test]
 fn automatic_blocks_keep_the_sequential_gap() {
     let text = Synthetic::rcv1(20_000).features(100).mean_nonzeros(10.0).generate().unwrap().data;
