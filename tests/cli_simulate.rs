@@ -145,6 +145,13 @@ fn what_would_change_nothing_is_refused() {
         ("--quadratic 3 --replay run --speeds exp:1", "--replay: found --speeds"),
         ("--quadratic 3 --algorithm rennala:2 --step delay-adaptive", "--step: found a weight by delay"),
         ("--quadratic 3 --algorithm blocks:2 --step constant", "--step: found another rule"),
+        (
+            "--quadratic 3 --algorithm async-stop",
+            "--algorithm async-stop: found a --step that ignores no gradient",
+        ),
+        ("--quadratic 3 --speeds exp:1*sample", "--speeds: found the factor sample with --quadratic"),
+        ("--quadratic 3 --least-eigenvalue 5", "--least-eigenvalue: found 5, expected a number above 0"),
+        ("--quadratic 3 --least-eigenvalue 0", "--least-eigenvalue: found 0, expected a number above 0"),
     ] {
         let out = simulate(&options.split(' ').collect::<Vec<_>>());
         let told = stderr(&out);
@@ -165,6 +172,38 @@ fn what_would_change_nothing_is_refused() {
     let out = simulate(&["--quadratic", "3", "--speeds", "exp:1", "--iterations", "50", "--json", "-"]);
     let delay = &valid(&out.stdout)["delay"];
     assert!((delay["mean"].as_f64().unwrap() - delay["expected_mean"].as_f64().unwrap()).abs() < 1e-12);
+}
+
+#[test]
+fn a_batch_of_more_rows_than_there_are_is_refused() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 600);
+    for (options, why) in [
+        (&["--batch", "601"][..], "--batch: found 601, expected at most the 600 rows"),
+        (
+            &["--batch", "61", "--partition", "iid", "--workers", "10"],
+            "--batch: found 61, expected at most the 60 rows of some worker",
+        ),
+    ] {
+        let out = asyncsgd().arg("simulate").args(options).arg(&data).output().unwrap();
+        assert_eq!((out.status.code(), stderr(&out)), (Some(2), format!("error: {why}\n")));
+    }
+}
+
+#[test]
+fn many_workers_make_progress_at_the_automatic_rate() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 2000);
+    let options = "--workers 500 --speeds exp:1*half:10+fixed:0.2 --epochs 3 --json -";
+    for more in [&[][..], &["--nonconvex", "3"]] {
+        let out = asyncsgd().arg("simulate").args(options.split(' ')).args(more).arg(&data).output().unwrap();
+        let record = valid(&out.stdout);
+        let series = record["series"].as_array().unwrap();
+        let objectives: Vec<f64> = series.iter().map(|point| point["objective"].as_f64().unwrap()).collect();
+        let (first, last) = (objectives[0], objectives[objectives.len() - 1]);
+        let most = objectives.iter().copied().fold(0.0, f64::max);
+        assert!(last < first && most < 1.05 * first, "{more:?}: {objectives:?}");
+    }
 }
 
 #[test]

@@ -146,6 +146,9 @@ fn target_and_limits_end_a_run() {
     assert_eq!((diverged.stop, diverged.settled), (Ended::Diverged, None));
     let error = base.run(&problem).unwrap_err().to_string();
     assert!(error.contains("a limit is needed"), "{error}");
+    // The largest number is a limit too.
+    let far = base.step(step::constant(3.0)).iterations(u64::MAX).run(&problem).unwrap();
+    assert_eq!(far.stop, Ended::Diverged);
 }
 
 #[test]
@@ -176,6 +179,11 @@ fn impossible_options_are_one_line_each() {
     let endless = Simulation::new(3, law("fixed:1")).algorithm(Algorithm::FedBuff { buffer: u64::MAX });
     assert!(error(endless).contains("expected at most 1000000 gradients"));
     assert!(error(Simulation::new(4_000_000_000, law("fixed:1"))).contains("snapshots"));
+    // What fits once does not fit a thousand million times.
+    let small = Simulation::new(3, law("fixed:1")).iterations(1);
+    assert!(small.check(1000, 1).is_ok());
+    let many = small.check(1000, 1_000_000_000).unwrap_err().to_string();
+    assert!(many.contains("1000000000 runs at a time of 3 workers"), "{many}");
     let random = asyncsgd::sim::Assignment::Random;
     let minibatch = Simulation::new(3, law("fixed:1")).algorithm(Algorithm::Minibatch);
     assert!(error(minibatch.assignment(random)).contains("only for the algorithms async and dc"));

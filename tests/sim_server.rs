@@ -97,7 +97,7 @@ fn ringleader_finds_the_common_minimiser_of_unequal_workers() {
 #[test]
 fn ringleaders_tables_count_as_memory() {
     let simulation = Simulation::new(1000, law("fixed:1")).algorithm("ringleader".parse().unwrap());
-    let error = simulation.iterations(1).check(1 << 40).unwrap_err().to_string();
+    let error = simulation.iterations(1).check(1 << 40, 1).unwrap_err().to_string();
     assert!(error.contains("1000 workers and 3000 snapshots"), "{error}");
 }
 

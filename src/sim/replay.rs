@@ -86,8 +86,9 @@ impl Simulation {
                 schedule.workers, self.workers
             )));
         }
-        let (found, asked) = (schedule.read.len() as u64, self.iterations.min(self.gradients));
-        if asked != u64::MAX && asked > found {
+        let (found, asked) =
+            (schedule.read.len() as u64, self.iterations.into_iter().chain(self.gradients).min());
+        if let Some(asked) = asked.filter(|&asked| asked > found) {
             return Err(Error::usage(format!("trace: found {found} updates, expected {asked}")));
         }
         // How many updates are still to come that read each version.

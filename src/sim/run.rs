@@ -46,8 +46,8 @@ pub struct Simulation {
     pub(super) settles: bool,
     average_from: u64,
     pub(super) each_worker: bool,
-    pub(super) iterations: u64,
-    pub(super) gradients: u64,
+    pub(super) iterations: Option<u64>,
+    pub(super) gradients: Option<u64>,
     seconds: f64,
 }
 
@@ -134,8 +134,8 @@ impl Simulation {
             settles: false,
             average_from: u64::MAX,
             each_worker: false,
-            iterations: u64::MAX,
-            gradients: u64::MAX,
+            iterations: None,
+            gradients: None,
             seconds: f64::INFINITY,
         }
     }
@@ -203,12 +203,12 @@ impl Simulation {
 
     /// At most so many updates.
     pub fn iterations(self, iterations: u64) -> Self {
-        Simulation { iterations, ..self }
+        Simulation { iterations: Some(iterations), ..self }
     }
 
     /// At most so many gradients.
     pub fn gradients(self, gradients: u64) -> Self {
-        Simulation { gradients, ..self }
+        Simulation { gradients: Some(gradients), ..self }
     }
 
     /// At most so many virtual seconds.
@@ -223,7 +223,7 @@ impl Simulation {
     /// A usage error for options that make no sense or contradict each other, where the snapshots need
     /// more memory than there is, and where the speed law gives times that no number can tell.
     pub fn run<P: Problem + ?Sized>(&self, problem: &P) -> Result<Outcome> {
-        self.check(problem.dimension())?;
+        self.check(problem.dimension(), 1)?;
         let mut stepper = self.rule.stepper(self.workers)?;
         let mut core = Core::new(problem, &self.law, self.workers, self.seed, self.algorithm.job_length())?;
         core.recorders = Recorders::new(self.workers, self.each_worker);
@@ -282,15 +282,17 @@ impl Simulation {
 
     /// Whether a limit is reached.
     pub(super) fn is_over(&self, iteration: u64, gradients: u64, seconds: f64) -> bool {
-        iteration >= self.iterations || gradients >= self.gradients || seconds >= self.seconds
+        let is_at = |limit: Option<u64>, count| limit.is_some_and(|limit| count >= limit);
+        is_at(self.iterations, iteration) || is_at(self.gradients, gradients) || seconds >= self.seconds
     }
 
-    /// Whether the options make sense, and workers and snapshots of `dimension` parameters fit into memory.
+    /// Whether the options make sense, and workers and snapshots of `dimension` parameters fit into memory, for so many
+    /// such runs `at_once`.
     /// [`Simulation::run`] does the same; this asks before the problem is made.
     ///
     /// # Errors
     /// A usage error with a line for each thing that is wrong.
-    pub fn check(&self, dimension: usize) -> Result<()> {
+    pub fn check(&self, dimension: usize, at_once: usize) -> Result<()> {
         let mut problems = Vec::new();
         if self.workers == 0 {
             problems.push("workers: 0, must be at least 1".to_owned());
@@ -313,16 +315,19 @@ impl Simulation {
                 self.in_flight
             ));
         }
-        if self.iterations == u64::MAX && self.gradients == u64::MAX && self.seconds == f64::INFINITY {
+        if self.iterations.is_none() && self.gradients.is_none() && self.seconds == f64::INFINITY {
             problems.push("a limit is needed: iterations, gradients or virtual seconds".to_owned());
         }
         if !problems.is_empty() {
             return Err(Error::Usage(problems));
         }
         let vectors = self.algorithm.vectors(self.workers, self.in_flight);
-        let what = format!("{} workers and {vectors} snapshots of {dimension} parameters", self.workers);
+        let times = if at_once == 1 { String::new() } else { format!("{at_once} runs at a time of ") };
+        let what =
+            format!("{times}{} workers and {vectors} snapshots of {dimension} parameters", self.workers);
         let workers = self.workers as u128 * WORKER as u128;
-        let bytes = memory::vectors(vectors, dimension).saturating_add(workers);
+        let bytes =
+            memory::vectors(vectors, dimension).saturating_add(workers).saturating_mul(at_once as u128);
         memory::check(&what, bytes, "take fewer workers or parameters")
     }
 }

@@ -77,16 +77,21 @@ pub fn run(args: Args) -> Result<u8> {
         }
         done.push(claim);
     }
-    let holds = done.iter().all(Claim::holds);
+    let code = exit_code(&done);
     let version = env!("CARGO_PKG_VERSION");
-    let tables = Tables { schema: 1, version, quick: effort.quick, seed, holds, claims: done };
+    let tables = Tables { schema: 1, version, quick: effort.quick, seed, holds: code == 0, claims: done };
     if let Some(json) = json {
         json.write(|out| report::write_json(out, &tables))?;
     }
     if let Some(page) = page {
         page.write(|out| report::write_claims(out, &tables))?;
     }
-    Ok(u8::from(!holds))
+    Ok(code)
+}
+
+/// 1 where a value of any claim left its tolerance.
+fn exit_code(claims: &[Claim]) -> u8 {
+    u8::from(!claims.iter().all(Claim::holds))
 }
 
 /// The claim of this name, by the simulator, the engine or both.
@@ -131,5 +136,28 @@ fn write_claim(out: &mut dyn Write, claim: &Claim) -> io::Result<()> {
     match out_of {
         0 => writeln!(out, "  all as expected\n"),
         n => writeln!(out, "  {n} of {} OUT OF TOLERANCE\n", rows.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use asyncsgd::sim::claims::{Axis, Chart, Row};
+
+    #[test]
+    fn a_value_out_of_tolerance_is_exit_code_1() {
+        let claim = |measured: f64, verdict: Verdict| {
+            let rows = vec![
+                Row::near("one", 1.0, 1.0, 0.1),
+                Row { verdict, ..Row::near("other", 1.0, measured, 0.1) },
+            ];
+            let chart = Chart::new(Axis::linear("x"), Axis::linear("y"));
+            Claim { name: "none", statement: "none", setup: String::new(), rows, chart }
+        };
+        let known =
+            [Verdict::Holds, Verdict::DoesNotHold, Verdict::NotVisible].map(|verdict| claim(1.0, verdict));
+        assert_eq!(exit_code(&known), 0);
+        let out = claim(2.0, Row::near("", 1.0, 2.0, 0.1).verdict);
+        assert_eq!(exit_code(&[claim(1.0, Verdict::Holds), out]), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! `asyncsgd simulate`.
 
 mod args;
+mod rate;
 mod record;
 
 pub use args::Args;
@@ -80,6 +81,12 @@ impl Plan {
             !by_coordinate || weight == Weight::DelayAdaptive,
             format!("--step: found another rule with --algorithm {algorithm}, expected delay-adaptive"),
         );
+        let ignores = matches!(weight, Weight::Ringmaster { .. } | Weight::Drop { .. });
+        check.require(
+            ignores || algorithm != Algorithm::AsyncStop,
+            "--algorithm async-stop: found a --step that ignores no gradient, so none is stopped, expected ringmaster \
+             or drop",
+        );
         let speeds = check.option(who.speeds);
         let rate = check.take(step.rate);
         let schedule = check.take(step.schedule);
@@ -155,6 +162,17 @@ impl Plan {
         for (name, _) in of_quadratics.iter().filter(|(_, given)| *given && on_data) {
             check.require(false, format!("{name}: needs --quadratic"));
         }
+        check.require(
+            on_data || (self.least > 0.0 && self.least <= 1.0),
+            format!(
+                "--least-eigenvalue: found {}, expected a number above 0 and at most the largest, 1",
+                self.least
+            ),
+        );
+        check.require(
+            on_data || !self.law.depends_on_sample(),
+            "--speeds: found the factor sample with --quadratic, whose samples all cost the same, expected none",
+        );
         let held_out = source.test.is_some() || source.test_fraction.is_some();
         check.require(
             !held_out,
@@ -170,7 +188,7 @@ impl Plan {
     fn run(&self) -> Result<u8> {
         match self.quadratic {
             Some(dimension) => {
-                self.simulation(1.0).iterations(1).check(dimension)?;
+                self.simulation(1.0).iterations(1).check(dimension, 1)?;
                 let problem = Quadratic::geometric(dimension, self.least, 1.0)?
                     .noise(self.noise)?
                     .heterogeneity(self.workers, self.zeta, self.seed)?;
@@ -211,10 +229,18 @@ impl Plan {
         };
         let linear = Linear::new(data.rows(), data.labels(), self.loss, l2, 0.0, intercept);
         let curvature = Objective::<f64>::curvature(&linear);
+        // The second derivative of the non-convex term is largest at 0.
         let (rate, rate_origin) = match curvature {
-            Some(curvature) => (0.5 / curvature.example_mean, "1/(2·L), L the mean smoothness of an example"),
+            Some(curvature) => rate::automatic(&curvature, 2.0 * self.nonconvex, self.workers),
             None => (0.1, "the loss has no curvature"),
         };
+        // Without parts everybody has all rows.
+        let least = parts.windows(2).map(|part| part[1] - part[0]).min().unwrap_or(data.len());
+        if self.batch > least {
+            let whose = if parts.is_empty() { "" } else { " of some worker" };
+            let line = format!("--batch: found {}, expected at most the {least} rows{whose}", self.batch);
+            return Err(Error::usage(line));
+        }
         let problem =
             Examples::new(linear, data.rows()).batch(self.batch).nonconvex(self.nonconvex).parts(parts);
         let run = Run {
@@ -301,6 +327,8 @@ impl Plan {
             None => simulation.run(problem),
         };
         if self.tune {
+            // So many runs at a time.
+            simulation.check(problem.dimension(), rayon::current_num_threads())?;
             let search = tune(1e-3 * auto, 1e2 * auto, 31, |rate| {
                 let outcome = run(&simulation.clone().rate(rate))?;
                 let mark = if self.settle { outcome.settled } else { outcome.first_hit };

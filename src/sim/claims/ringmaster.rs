@@ -69,7 +69,7 @@ pub(super) fn ringmaster(effort: Effort) -> Result<Claim> {
         name: "ringmaster",
         statement: "With many workers of very different speeds, Ringmaster ASGD is ahead of Rennala SGD, \
                     and both of delay-adaptive steps (Maranjyan, Tyurin, Richtárik 2025); its best \
-                    threshold is max(1, σ²/ε)",
+                    threshold grows with σ²/ε (which value is best is not examined)",
         setup: format!(
             "the authors' quadratic: d = {DIMENSION}, n = {WORKERS}, t_i = i + |N(0, i)|, f − f* after \
              {SECONDS} virtual seconds, steps as the authors tuned them (R = 6, γ = 0.2; B = 6, γ = 1), \

@@ -34,7 +34,7 @@ impl<O: Objective<f64>> Examples<O> {
         Self { objective, batch: 1, nonconvex: 0.0, optimum: 0.0, costs, parts: Vec::new() }
     }
 
-    /// Mini-batches of `batch` rows, at least 1.
+    /// Mini-batches of `batch` rows, at least 1 and at most all.
     #[must_use]
     pub fn batch(mut self, batch: usize) -> Self {
         self.batch = batch.clamp(1, self.objective.examples()) as u64;
