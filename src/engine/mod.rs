@@ -18,6 +18,7 @@ mod monitor;
 mod multiclass;
 mod optimum;
 mod plan;
+mod rate;
 mod run;
 mod start;
 mod stream;

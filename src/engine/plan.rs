@@ -4,9 +4,10 @@ use super::algorithm::Algorithm;
 use super::average::Averaging;
 use super::blocks;
 use super::checkpoint::{Checkpoint, Keeping};
+use super::rate;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model::{Curvature, Objective};
+use crate::model::Objective;
 use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
@@ -174,7 +175,11 @@ impl Options {
             ));
         }
         let curvature = objective.curvature();
-        let (rule, rate_origin) = self.rule(objective.rate(), curvature.as_ref());
+        // Gradients are only asked of what will be run.
+        let start = || wrong.is_empty().then(|| self.initial(objective));
+        let (rule, rate_origin) = self.rule(|| {
+            rate::automatic(objective, curvature.as_ref(), self.optimizer, (workers, self.batch), start)
+        })?;
         if let Err(Error::Usage(lines)) = rule.stepper(workers) {
             wrong.extend(lines);
         }
@@ -287,14 +292,17 @@ impl Options {
     }
 
     /// The step rule with base rate and schedule filled in.
-    fn rule(&self, suits: Option<(f64, String)>, curvature: Option<&Curvature>) -> (StepRule, String) {
+    fn rule(&self, automatic: impl FnOnce() -> Result<(f64, String)>) -> Result<(StepRule, String)> {
         let given = self.step.clone();
         let mut origin = String::new();
-        let rate = self.rate.or(given.as_ref().map(|rule| rule.rate)).unwrap_or_else(|| {
-            let (rate, from) = suits.unwrap_or_else(|| automatic_rate(curvature, self.optimizer));
-            origin = from;
-            rate
-        });
+        let rate = match self.rate.or(given.as_ref().map(|rule| rule.rate)) {
+            Some(rate) => rate,
+            None => {
+                let (rate, from) = automatic()?;
+                origin = from;
+                rate
+            }
+        };
         let schedule = self
             .schedule
             .clone()
@@ -302,7 +310,7 @@ impl Options {
             .unwrap_or_else(|| self.automatic_schedule());
         let rule = given.unwrap_or_else(|| crate::step::delay_adaptive(rate));
         let (weight, concurrency) = self.weight.unwrap_or((rule.weight, rule.concurrency));
-        (StepRule { rate, schedule, weight, concurrency }, origin)
+        Ok((StepRule { rate, schedule, weight, concurrency }, origin))
     }
 
     /// A cosine over the whole run. After as many epochs of 1/(1 + epoch) the objective was 2 to 180 times
@@ -339,18 +347,4 @@ const DUAL_CHUNK: usize = 4;
 fn direct_chunk(workers: usize, examples: usize, batch: usize) -> usize {
     let fair = examples / (workers * 128);
     fair.clamp(1, 256).next_multiple_of(batch)
-}
-
-/// A base rate from the curvature bounds, and a line that says from what.
-fn automatic_rate(curvature: Option<&Curvature>, optimizer: Optimizer) -> (f64, String) {
-    match curvature {
-        _ if matches!(optimizer, Optimizer::Adam { .. }) => (0.001, "Adam's usual".into()),
-        Some(c) => {
-            // Twice that ends at two thirds of the distance on flights, but at 15 times the distance on a9a with
-            // eight workers in direct mode.
-            let rate = 0.25 / c.example_mean;
-            (rate, format!("1/4L, L = {:.4} the mean smoothness of an example", c.example_mean))
-        }
-        None => (0.1, "the objective tells no curvature".into()),
-    }
 }

@@ -141,6 +141,30 @@ fn what_cannot_be_is_refused() {
     refused(Trainer::new(Points::new(10)).algorithm(Algorithm::Sdca).minimize(), "linear model");
 }
 
+/// An objective that tells nothing of its curvature is probed: least squares have the squared length of a row along it,
+/// and a mini-batch bends less than its examples.
+#[test]
+fn a_rate_without_curvature_is_probed() {
+    let points = Points::new(10_000);
+    let mean = points.x.iter().map(|x| f64::from(x.iter().map(|x| x * x).sum::<f32>())).sum::<f64>() / 1e4;
+    let scaled =
+        |by: f32| Points { x: points.x.iter().map(|x| x.map(|x| by * x)).collect(), ..Points::new(10_000) };
+    let run = |points, batch| Trainer::new(points).workers(1).batch(batch).epochs(3).minimize().unwrap();
+    for by in [1.0, 100.0] {
+        let run = run(scaled(by), 1);
+        let expected = 1.0 / (mean * f64::from(by).powi(2));
+        assert!(
+            (run.plan.step.rate / expected - 1.0).abs() < 0.1,
+            "{} is not {expected}",
+            run.plan.step.rate
+        );
+        assert!(run.plan.rate_origin.contains("along 500 gradients"), "{}", run.plan.rate_origin);
+        // The noise of the labels has a mean square of 1/300.
+        assert!(run.last().objective < 0.0025, "{:?}", run.last());
+    }
+    assert!(run(scaled(1.0), 8).plan.step.rate > 1.3 / mean);
+}
+
 /// One row is a thousand times as long as the others: the rate from the mean curvature throws it off further each
 /// time. An automatic rate is halved until it holds, and the report says so; a rate that was given is the user's.
 #[test]

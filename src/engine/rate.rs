@@ -1,0 +1,132 @@
+//! The automatic base rate: from the mean smoothness L of an example, which is known from the data, or from that of
+//! gradients along themselves, probed on a sample.
+
+use super::execute::message;
+use crate::error::{Error, Result};
+use crate::model::{Curvature, Objective};
+use crate::real::Real;
+use crate::step::Optimizer;
+
+/// The most and the fewest steps that are probed, each by three gradients, and their share of an epoch's in between: for
+/// gradients may be dear.
+const SAMPLE: (usize, usize, usize) = (500, 16, 20);
+
+/// The most numbers that are compared for it.
+const NUMBERS: usize = 1 << 26;
+
+/// The length of the first step, against that of the parameters or 1.
+const FIRST: f64 = 1e-3;
+
+/// A step that is shorter, against the parameters, tells more of rounding than of curvature.
+const SHORTEST: f64 = 1e-5;
+
+/// How often a first step that is too long is shortened.
+const SHORTENED: u32 = 20;
+
+/// A probed rate falls with the number of workers from here on: n late steps along one direction of curvature h are
+/// stable below 2 sin(π/(2(2n − 1)))/h, and a gradient's own smoothness is a few times the mean's. A perceptron on
+/// images of digits had its least loss after an epoch or two at 1/L to 1.3/L, with batches of 1 and of 64.
+const IN_FLIGHT: f64 = 4.0;
+
+/// Where there is nothing to tell a rate from.
+const UNKNOWN: f64 = 0.1;
+
+/// A base rate, and a line that says from what.
+pub(super) fn automatic<T: Real, O: Objective<T>>(
+    objective: &O,
+    curvature: Option<&Curvature>,
+    optimizer: Optimizer,
+    (workers, batch): (usize, usize),
+    start: impl FnOnce() -> Option<Vec<T>>,
+) -> Result<(f64, String)> {
+    if let Some(suits) = objective.rate() {
+        return Ok(suits);
+    }
+    Ok(match curvature {
+        _ if matches!(optimizer, Optimizer::Adam { .. }) => (0.001, "Adam's usual".into()),
+        // Twice that ends at two thirds of the distance on flights, but at 15 times the distance on a9a with eight
+        // workers in direct mode.
+        Some(c) => {
+            let line = format!("1/4L, L = {:.4} the mean smoothness of an example", c.example_mean);
+            (0.25 / c.example_mean, line)
+        }
+        None => {
+            // Copies of more parameters are not made for this.
+            let small = objective.parameters() <= NUMBERS / SAMPLE.1;
+            let start = if small { start() } else { None };
+            let probed = start.map(|start| safely(|| probe(objective, batch, start))).transpose()?;
+            match probed.flatten() {
+                Some((smoothness, of)) => {
+                    let late = (workers as f64 / IN_FLIGHT).max(1.0);
+                    // Momentum takes each gradient 1/(1 − β) times in the end.
+                    let kept = if let Optimizer::Momentum { beta } = optimizer { 1.0 - beta } else { 1.0 };
+                    let by = if late > 1.0 { format!("{late}L") } else { "L".into() };
+                    let line =
+                        format!("{kept}/{by}, L = {smoothness:.4} the mean smoothness along {of} gradients");
+                    (kept / (late * smoothness), line)
+                }
+                None => (UNKNOWN, "the objective tells no curvature, nor do its gradients".into()),
+            }
+        }
+    })
+}
+
+/// The mean smoothness |g(w − tg) − g(w)|/|tg| of a gradient along itself, and of how many gradients: on the way of SGD
+/// from `w` over a sample of the examples, at the rate t = 1/L that those before have told, because it is steps of
+/// that length that must not be too long, and because networks bend more where they have learnt something.
+fn probe<T: Real, O: Objective<T>>(objective: &O, batch: usize, mut w: Vec<T>) -> Option<(f64, usize)> {
+    let mut buffer = objective.buffer();
+    let examples = objective.examples();
+    let batches = (examples / batch).max(1);
+    let (most, fewest, share) = SAMPLE;
+    let sample = (batches / share).clamp(fewest, most).min(batches).min(NUMBERS / w.len().max(1)).max(1);
+    let (mut next, mut after) = (w.clone(), w.clone());
+    let (mut sum, mut count, mut rate) = (0.0, 0, None);
+    for k in 0..sample {
+        let first = k * batches / sample * batch;
+        let range = first..(first + batch).min(examples);
+        let size = length(w.iter().map(|w| w.to_f64()));
+        let mut descend = |rate: f64, from: &[T], to: &mut [T]| {
+            to.copy_from_slice(from);
+            objective.gradient(range.clone(), from, &mut buffer);
+            objective.descend(&buffer, T::from_f64(rate), to);
+            length(from.iter().zip(&*to).map(|(from, to)| to.to_f64() - from.to_f64()))
+        };
+        let mut t = rate.unwrap_or_else(|| FIRST * size.max(1.0) / descend(1.0, &w, &mut next));
+        let mut moved = descend(t, &w, &mut next);
+        for _ in 0..SHORTENED {
+            if moved.is_finite() {
+                break;
+            }
+            t = if t.is_finite() { t / 4.0 } else { f64::from(f32::EPSILON) };
+            moved = descend(t, &w, &mut next);
+        }
+        if !(moved.is_finite() && moved > SHORTEST * size) {
+            continue;
+        }
+        descend(t, &next, &mut after);
+        let steps = w.iter().zip(&next).zip(&after);
+        let change = length(
+            steps.map(|((w, next), after)| (after.to_f64() - next.to_f64()) - (next.to_f64() - w.to_f64())),
+        );
+        if !change.is_finite() {
+            // Too long by far: nothing is learnt but that.
+            rate = rate.map(|rate| rate / 4.0);
+            continue;
+        }
+        (sum, count) = (sum + change / (t * moved), count + 1);
+        rate = (sum > 0.0).then(|| f64::from(count) / sum);
+        std::mem::swap(&mut w, &mut next);
+    }
+    rate.map(|rate| (1.0 / rate, count as usize))
+}
+
+/// What `of` tells; a panic of the objective ends the run, as one in a worker does.
+fn safely<R>(of: impl FnOnce() -> R) -> Result<R> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(of));
+    caught.map_err(|panic| Error::Panic { worker: 0, message: message(&*panic) })
+}
+
+fn length(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|x| x * x).sum::<f64>().sqrt()
+}
