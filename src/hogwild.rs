@@ -9,6 +9,7 @@ mod inertia;
 mod leash;
 mod patch;
 
+pub(crate) use block::batches;
 pub use direction::{Direction, Gradient};
 pub(crate) use inertia::Inertia;
 pub(crate) use leash::Leash;
@@ -162,7 +163,8 @@ impl<T: Real> Hogwild<T> {
         let workers = self.core.workers.fetch_add(1, Ordering::Relaxed) + 1;
         let mut stepper = self.core.stepper.clone();
         stepper.set_concurrency(workers);
-        let local = Local { stepper, workers, recorder: Recorder::new(), failed: 0, time: None, probe: None };
+        let (recorder, late) = (Recorder::new(), (workers - 1) as f64);
+        let local = Local { stepper, workers, recorder, failed: 0, late, time: None, probe: None };
         Worker { core: Arc::clone(&self.core), local }
     }
 }
@@ -217,6 +219,8 @@ struct Local {
     workers: usize,
     recorder: Recorder,
     failed: u64,
+    /// The usual delay of its blocks, each counting for concurrency − 1 at most.
+    late: f64,
     /// The schedule's time in epochs, and the rate then, where time is given from outside.
     time: Option<(f64, f64)>,
     /// What watches the worker more closely than the recorder, if anything does.

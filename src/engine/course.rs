@@ -15,11 +15,13 @@ const GROWTH: f64 = 8.0;
 /// The order of the chunks in the present epoch. Written only while no worker runs; the gate's release
 /// publishes it, so that relaxed accesses suffice.
 pub(super) struct Course<'a> {
-    /// Which chunk of the data comes at which place; `chunks` entries an epoch, one epoch after the other.
+    /// Which piece of the data comes at which place, one epoch after the other.
     order: Box<[AtomicU64]>,
     mark: Arc<Mark>,
-    /// Examples in a chunk.
-    chunk: AtomicUsize,
+    /// Examples in a piece, pieces in a chunk, and pieces in an epoch.
+    piece: AtomicUsize,
+    together: AtomicUsize,
+    pieces: AtomicUsize,
     /// What the step rule's rate is multiplied with, as the bits of a float.
     brake: AtomicU64,
     /// And with this, which other threads change.
@@ -49,12 +51,14 @@ impl Mark {
 impl<'a> Course<'a> {
     pub(super) fn new(examples: usize, plan: &Plan, grid: Option<Grid<'a>>, factor: Arc<AtomicU64>) -> Self {
         let grid = grid.filter(|_| plan.grid);
-        let chunks = grid.map_or(examples.div_ceil(plan.chunk), |grid| filled(&grid).count());
-        let places = chunks * plan.evaluate_every;
+        let pieces = grid.map_or(examples.div_ceil(plan.piece()), |grid| filled(&grid).count());
+        let places = pieces * plan.evaluate_every;
         Self {
             order: (0..places).map(|_| AtomicU64::new(0)).collect(),
             mark: Arc::new(Mark { chunks: AtomicUsize::new(0), begin: AtomicU64::new(0) }),
-            chunk: AtomicUsize::new(plan.chunk),
+            piece: AtomicUsize::new(plan.piece()),
+            together: AtomicUsize::new(1),
+            pieces: AtomicUsize::new(pieces),
             brake: AtomicU64::new(1f64.to_bits()),
             factor,
             examples,
@@ -64,7 +68,7 @@ impl<'a> Course<'a> {
 
     /// Lays down the epochs up to the next evaluation, the first of which begins at `begin`, and returns the number
     /// of chunks in one. In the first epoch the examples come as they lie, for they were shuffled when they were
-    /// loaded; later the chunks are shuffled.
+    /// loaded; later the pieces are shuffled.
     pub(super) fn lay(&self, begin: f64, plan: &Plan, rng: &mut Xoshiro256PlusPlus) -> u64 {
         if let Some(grid) = &self.grid {
             return self.lay_grid(grid, begin, plan, rng);
@@ -73,18 +77,23 @@ impl<'a> Course<'a> {
         let growth = if plan.block > 1 && rate > 0.0 { (1.0 / rate).clamp(1.0, GROWTH) } else { 1.0 };
         let longest = blocks::longest(plan.workers, self.examples).max(plan.chunk);
         let chunk = ((plan.chunk as f64 * growth) as usize).min(longest).next_multiple_of(plan.batch);
-        let chunks = self.examples.div_ceil(chunk);
-        let mut order: Vec<u64> = (0..chunks as u64).collect();
-        for (epoch, places) in self.order.chunks(chunks).take(plan.evaluate_every).enumerate() {
+        // Pieces of the plan's size, or whole chunks.
+        let piece = if plan.piece() < plan.chunk { plan.piece() } else { chunk };
+        let (pieces, together) = (self.examples.div_ceil(piece), chunk.div_ceil(piece));
+        let mut order: Vec<u64> = (0..pieces as u64).collect();
+        for (epoch, places) in self.order.chunks(pieces).take(plan.evaluate_every).enumerate() {
             if begin > 0.0 || epoch > 0 {
                 order.shuffle(rng);
             }
-            for (place, &chunk) in places.iter().zip(&order) {
-                place.store(chunk, Ordering::Relaxed);
+            for (place, &piece) in places.iter().zip(&order) {
+                place.store(piece, Ordering::Relaxed);
             }
         }
+        let chunks = pieces.div_ceil(together);
         self.mark.chunks.store(chunks, Ordering::Relaxed);
-        self.chunk.store(chunk, Ordering::Relaxed);
+        self.piece.store(piece, Ordering::Relaxed);
+        self.together.store(together, Ordering::Relaxed);
+        self.pieces.store(pieces, Ordering::Relaxed);
         self.mark.begin.store(begin.to_bits(), Ordering::Relaxed);
         chunks as u64
     }
@@ -117,16 +126,21 @@ impl<'a> Course<'a> {
         self.order[c as usize].load(Ordering::Relaxed) as usize
     }
 
-    /// The examples of the c-th chunk.
+    /// The examples of the c-th chunk, piece by piece.
     #[inline]
-    pub(super) fn examples(&self, c: u64) -> Range<usize> {
-        let at = self.block(c);
-        if let Some(grid) = &self.grid {
-            return grid.bounds[at]..grid.bounds[at + 1];
-        }
-        let chunk = self.chunk.load(Ordering::Relaxed);
-        let start = at * chunk;
-        start..(start + chunk).min(self.examples)
+    pub(super) fn pieces(&self, c: u64) -> impl Iterator<Item = Range<usize>> + '_ {
+        let [piece, together, pieces] =
+            [&self.piece, &self.together, &self.pieces].map(|count| count.load(Ordering::Relaxed));
+        let chunks = pieces.div_ceil(together);
+        let (epoch, within) = (c as usize / chunks, c as usize % chunks * together);
+        let places = epoch * pieces + within..epoch * pieces + (within + together).min(pieces);
+        self.order[places].iter().map(move |place| {
+            let at = place.load(Ordering::Relaxed) as usize;
+            match &self.grid {
+                Some(grid) => grid.bounds[at]..grid.bounds[at + 1],
+                None => at * piece..((at + 1) * piece).min(self.examples),
+            }
+        })
     }
 
     /// The time at which the c-th chunk begins, in epochs.
@@ -168,7 +182,7 @@ impl<'a> Course<'a> {
 
     /// How many examples the first `c` places hold.
     pub(super) fn done(&self, c: u64) -> u64 {
-        (0..c).map(|place| self.examples(place).len() as u64).sum()
+        (0..c).flat_map(|c| self.pieces(c)).map(|piece| piece.len() as u64).sum()
     }
 }
 

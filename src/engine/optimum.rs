@@ -3,23 +3,19 @@
 use super::algorithm::Algorithm;
 use super::instruments::Instruments;
 use super::live::Live;
-use super::plan::{BlockSize, Options};
+use super::plan::Options;
 use super::run::{Point, Run, Stop};
-use super::{Event, blocks, descend, execute, lost};
+use super::{Event, descend, execute, lost};
 use crate::error::{Error, Result};
 use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective, Scaled, Scheme};
 use crate::params::Update;
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, Weight};
-use crate::topology::Topology;
 use std::time::Instant;
 
-/// How far the blocks of all workers together may go to the optimum of one block, in the direction in which that is
-/// soonest: whole differences from the same parameters do the same work again, beyond 2 they diverge.
-const OVERSHOOT: f64 = 1.3;
-
-/// Epochs of SGD before Newton's method, without a warm start.
-const FIRST_EPOCHS: f64 = 1.0;
+/// Epochs of SGD before Newton's method, without a warm start, where its system is solved directly and where it takes
+/// conjugate gradients, of which an epoch saves more than it costs: on flights five iterations of eighteen.
+const FIRST_EPOCHS: (f64, f64) = (1.0, 2.0);
 
 /// Runs the algorithm of the options.
 pub(super) fn run<T: Real, O: Objective<T>>(
@@ -131,35 +127,12 @@ impl<T: Real> Solve<'_, T> {
             schedule: Some(Schedule::Constant),
             // Weights would separate the parameters from their dual values.
             weight: Some((Weight::Constant, Concurrency::Workers)),
-            block: Self::dual_block(&options, linear, &dual),
             // The dual values and the parameters that belong to them are the objective's.
             start: refused,
             ..options
         };
         // Nothing is lost without racy mode, so nothing is counted.
         execute(&options, self.instruments, &dual, self.live, self.observer)
-    }
-
-    /// Blocks as long as whole differences allow, where blocks are worth it. One that contracts a direction by e^(−c)
-    /// goes 1 − e^(−c) of the way.
-    fn dual_block<L: Loss>(
-        options: &Options,
-        linear: &Linear<'_, L>,
-        dual: &Dual<'_, '_, L, T>,
-    ) -> BlockSize {
-        if options.block != BlockSize::Auto {
-            return options.block;
-        }
-        let workers = options.workers.unwrap_or_else(|| Topology::detect().cores());
-        let (rows, counts) = (linear.rows(), Objective::<T>::counts(linear));
-        let auto = BlockSize::Auto;
-        let (block, _) =
-            blocks::choose(auto, options.hot, workers, rows.len(), rows.features(), counts, false);
-        if block == 1 {
-            return BlockSize::Rows(1);
-        }
-        let contraction = -(-OVERSHOOT / workers as f64).ln_1p();
-        BlockSize::Rows(((contraction / dual.contraction()) as usize).clamp(1, block))
     }
 
     /// By stochastic gradients with a step length for each coordinate.
@@ -199,7 +172,11 @@ impl<T: Real> Solve<'_, T> {
             return Err(options.refuse::<T, _>(wrong, linear));
         }
         // Where training starts from parameters that are better than none, a first epoch would lead away from them.
-        let first = if options.start.is_some() { 0.0 } else { FIRST_EPOCHS };
+        let first = match options.start {
+            Some(_) => 0.0,
+            None if Newton::is_dense(linear) => FIRST_EPOCHS.0,
+            None => FIRST_EPOCHS.1,
+        };
         let first = Options { epochs: Some(most.min(first)), target_gap: None, ..options };
         let mut run = descend(&first, self.instruments, linear, self.live, self.observer)?;
         (run.plan.epochs, run.plan.target_gap) = (most, gap);

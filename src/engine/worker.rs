@@ -4,7 +4,7 @@ use super::beside::Beside;
 use super::course::Course;
 use super::gate::Gate;
 use super::plan::Plan;
-use crate::hogwild::{Gradient, Leash, Worker};
+use crate::hogwild::{Gradient, Leash, Worker, batches};
 use crate::model::Objective;
 use crate::params::{Block, Patch};
 use crate::real::Real;
@@ -37,17 +37,15 @@ pub(super) fn train<T: Real, O: Objective<T>>(
             worker.measure_from_now();
         }
         worker.set_time_and_brake(course.epoch(c), course.brake());
-        let examples = course.examples(c);
         // Nobody else wants them but who saves the run while it waits at the gate.
         let mut inertia = beside.inertia(number);
         if let Some(patch) = &mut patch {
             ticket = worker.run_patch(ticket, objective, patch, course.block(c)).next;
         } else if let Some(block) = &mut block {
             let buffers = (&mut gradient, inertia.as_deref_mut());
-            ticket = worker.run_block(ticket, objective, buffers, block, examples, plan.batch).next;
+            ticket = worker.run_block(ticket, objective, buffers, block, course.pieces(c), plan.batch).next;
         } else {
-            for start in examples.clone().step_by(plan.batch) {
-                let batch = start..(start + plan.batch).min(examples.end);
+            for batch in course.pieces(c).flat_map(|piece| batches(piece, plan.batch)) {
                 if let Some(hand) = &mut hand {
                     worker.apply_leashed(hand, objective, (&mut gradient, inertia.as_deref_mut()), batch);
                     continue;

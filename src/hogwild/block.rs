@@ -8,35 +8,45 @@ use crate::step::Weight;
 use std::ops::Range;
 
 impl<T: Real> Worker<T> {
-    /// Runs `examples` of the objective, after `ticket` was taken, as local steps of mini-batches of `batch` on
-    /// `block` along the gradient or what `inertia` makes of it, and publishes the difference in one iteration of the clock.
+    /// Runs the examples of these `pieces` of the objective, after `ticket` was taken, as local steps of mini-batches of
+    /// `batch` on `block` along the gradient or what `inertia` makes of it, and publishes the difference in one iteration
+    /// of the clock.
     pub(crate) fn run_block<O: Objective<T>>(
         &mut self,
         ticket: Ticket,
         objective: &O,
         (gradient, inertia): (&mut O::Gradient, Option<&mut Inertia<T>>),
         block: &mut Block<T>,
-        examples: Range<usize>,
+        pieces: impl Iterator<Item = Range<usize>>,
         batch: usize,
     ) -> Applied {
         let (core, local) = (&*self.core, &mut self.local);
-        let job = Job { ticket, objective, gradient, inertia, block, examples, batch };
+        let job = Job { ticket, objective, gradient, inertia, block, pieces, batch };
         match core.update {
-            Update::Cas | Update::Leashed { .. } => core.run_block::<Cas, O>(local, job),
-            Update::Racy | Update::Locked => core.run_block::<Racy, O>(local, job),
+            Update::Cas | Update::Leashed { .. } => core.run_block::<Cas, O, _>(local, job),
+            Update::Racy | Update::Locked => core.run_block::<Racy, O, _>(local, job),
         }
     }
 }
 
 /// A block of examples to run: the arguments of [`Worker::run_block`].
-struct Job<'a, T: Real, O: Objective<T>> {
+struct Job<'a, T: Real, O: Objective<T>, I> {
     ticket: Ticket,
     objective: &'a O,
     gradient: &'a mut O::Gradient,
     inertia: Option<&'a mut Inertia<T>>,
     block: &'a mut Block<T>,
-    examples: Range<usize>,
+    pieces: I,
     batch: usize,
+}
+
+/// The last block's part in what is usual.
+const USUAL: f64 = 1.0 / 16.0;
+
+/// The mini-batches of a piece.
+#[inline]
+pub(crate) fn batches(piece: Range<usize>, batch: usize) -> impl Iterator<Item = Range<usize>> {
+    piece.clone().step_by(batch).map(move |start| start..(start + batch).min(piece.end))
 }
 
 impl<T: Real> Core<T> {
@@ -46,16 +56,22 @@ impl<T: Real> Core<T> {
         local.time.map_or_else(|| local.stepper.rate(epoch()), |(_, rate)| rate)
     }
 
-    fn run_block<M: Mode, O: Objective<T>>(&self, local: &mut Local, job: Job<'_, T, O>) -> Applied {
-        let Job { ticket, objective, gradient, mut inertia, block, examples, batch } = job;
+    fn run_block<M: Mode, O: Objective<T>, I: Iterator<Item = Range<usize>>>(
+        &self,
+        local: &mut Local,
+        job: Job<'_, T, O, I>,
+    ) -> Applied {
+        let Job { ticket, objective, gradient, mut inertia, block, pieces, batch } = job;
         let cells = self.params.cells();
         block.refresh(cells);
         let rate = self.rate(local);
         let locked = self.update == Update::Locked;
-        let steps = examples.len().div_ceil(batch) as f64;
-        let mut view = block.view::<M>(cells);
-        for start in examples.clone().step_by(batch) {
-            objective.gradient(start..(start + batch).min(examples.end), &view, gradient);
+        let mut steps = 0.0;
+        let times = if objective.adds() { 1.0 + local.late } else { 1.0 };
+        let mut view = block.view::<M>(cells, times);
+        for examples in pieces.flat_map(|piece| batches(piece, batch)) {
+            steps += 1.0;
+            objective.gradient(examples, &view, gradient);
             // The shared part of a row is an update of its own.
             let _guard = locked.then(|| self.params.locked());
             let step = T::from_f64(rate);
@@ -67,13 +83,14 @@ impl<T: Real> Core<T> {
         local.failed += view.failed_attempts();
         self.iterate(local, ticket, |local, commit, step| {
             let concurrency = local.stepper.concurrency();
+            local.late += USUAL * ((commit.delay as f64).min(concurrency - 1.0) - local.late);
             // The delay-adaptive weight acts coordinate by coordinate; other rules scale the whole.
             let (publications, scale) = match local.stepper.rule().weight {
                 Weight::DelayAdaptive => (concurrency.max((commit.delay + 1) as f64), 1.0),
                 _ => (concurrency, step.weight),
             };
             let _guard = locked.then(|| self.params.locked());
-            let (kept, failed) = block.publish::<M>(cells, rate * steps, publications, scale);
+            let (kept, failed) = block.publish::<M>(cells, rate * steps, publications, scale / times);
             local.failed += failed;
             kept
         })

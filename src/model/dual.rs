@@ -59,9 +59,6 @@ const SAMPLE: (usize, usize) = (1000, 20);
 /// Steps of the search for the share of dual values to start from, each to two thirds.
 const SHARE_STEPS: usize = 12;
 
-/// Power iterations.
-const POWERS: usize = 10;
-
 impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
     /// The dual of a linear model; `None` where the penalty is not L2 alone on all parameters. O(nonzeros).
     pub fn new(linear: &'l Linear<'d, L>) -> Option<Self> {
@@ -120,29 +117,6 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(T::from_f64(share * u)));
         self.young.set(T::ZERO);
         self.initial = sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect();
-    }
-
-    /// By how much, as an exponent, one step brings the parameters nearer to the optimum in the direction in which
-    /// the rows agree most: the top eigenvalue of the mean Hessian, for a sample of the rows, over what a step is
-    /// shortened by. By power iteration; O(nonzeros of the sample).
-    pub fn contraction(&self) -> f64 {
-        let (rows, kappa) = (self.linear.rows, |r: usize| self.linear.bend(r));
-        let sample = SAMPLE.0.min(rows.len()).max(1);
-        let mut direction = vec![1.0; rows.features()];
-        let mut largest = 0.0;
-        for _ in 0..POWERS {
-            let norm = direction.iter().map(|d| d * d).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-            let mut next = vec![0.0; rows.features()];
-            for (r, row) in rows.iter().take(sample).enumerate() {
-                let along: f64 = kappa(r) * row.iter().map(|(i, v)| direction[i] * f64::from(v)).sum::<f64>();
-                row.iter().for_each(|(i, v)| next[i] += along * f64::from(v));
-            }
-            largest = next.iter().map(|d| d * d).sum::<f64>().sqrt() / norm;
-            direction = next;
-        }
-        let bent = self.norms.iter().enumerate().map(|(r, q)| kappa(r) * q.to_f64());
-        let shortest = bent.fold(f64::INFINITY, f64::min);
-        largest / sample as f64 * self.scale.to_f64() / (1.0 + shortest)
     }
 
     /// By how much the parameters are taken to be longer at the first visit of a row: the first epoch takes the rows as
@@ -222,8 +196,12 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         Objective::<T>::counts(self.linear)
     }
 
-    /// Bounds of 0: blocks publish whole differences, whatever the curvature, because the dual values that belong
-    /// to them have changed already.
+    /// The dual values that belong to a block's difference have changed with it.
+    fn adds(&self) -> bool {
+        true
+    }
+
+    /// Bounds of 0: blocks publish whole differences, whatever the curvature.
     fn curvature(&self) -> Option<Curvature> {
         let curvature = Objective::<T>::curvature(self.linear)?;
         Some(Curvature { coordinates: vec![0.0; self.parameters()], ..curvature })

@@ -81,10 +81,11 @@ impl<T: Real> Block<T> {
         self.local.copy_from_slice(&self.base);
     }
 
-    /// The parameters as the block's examples see and change them.
+    /// The parameters as the block's examples see and change them: a [ridge step](crate::Sink::ridge_step) moves the
+    /// copy by `times` what it says, and what is published is to be scaled by the inverse.
     #[inline]
-    pub(crate) fn view<'a, M: Mode>(&'a mut self, cells: &'a [T::Atomic]) -> BlockView<'a, T, M> {
-        BlockView { hot: &mut self.local, cells, failed: 0, mode: PhantomData }
+    pub(crate) fn view<'a, M: Mode>(&'a mut self, cells: &'a [T::Atomic], times: f64) -> BlockView<'a, T, M> {
+        BlockView { hot: &mut self.local, cells, times: T::from_f64(times), failed: 0, mode: PhantomData }
     }
 
     /// Adds the block's difference to the shared parameters, each coordinate by its weight × `scale`, for a
@@ -252,7 +253,7 @@ impl Sums {
 mod tests {
     use super::super::{Cas, Params};
     use super::*;
-    use crate::kernel::Row;
+    use crate::kernel::{Constants, Row};
     use crate::weights::{Sink, Weights};
 
     #[test]
@@ -262,7 +263,7 @@ mod tests {
         let mut block = Block::new(2, Some(&[stiff, 0.0, 0.0, 0.0]));
         block.refresh(params.cells());
         let row = Row::new(&[0, 1, 3], &[1.0, 1.0, 1.0]).unwrap();
-        let mut view = block.view::<Cas>(params.cells());
+        let mut view = block.view::<Cas>(params.cells(), 1.0);
         assert_eq!(view.dot(row), 7.0);
         view.axpy(row, 0.5);
         assert_eq!(view.dot(row), 8.5);
@@ -274,14 +275,28 @@ mod tests {
     }
 
     #[test]
+    fn steps_that_count_for_all_workers_are_published_once() {
+        let params = Params::from_slice(&[1.0f64, 2.0]);
+        let mut block = Block::new(1, Some(&[0.0, 0.0]));
+        let (row, beside) = (Row::new(&[0, 1], &[1.0, 1.0]).unwrap(), Constants::new(vec![1.0; 2]));
+        block.refresh(params.cells());
+        let mut view = block.view::<Cas>(params.cells(), 4.0);
+        view.ridge_step(row, &beside, -0.5, 0.0);
+        // Private, and for four; shared, and as it is.
+        assert_eq!((view.get(0), view.get(1)), (3.0, 2.5));
+        block.publish::<Cas>(params.cells(), 1.0, 4.0, 0.25);
+        assert_eq!(params.snapshot(), [1.5, 2.5]);
+    }
+
+    #[test]
     fn what_became_zero_is_zero() {
         for hot in [3, 20] {
             let params = Params::from_slice(&vec![2.0f64; hot]);
             let mut blocks = [(); 2].map(|()| Block::new(hot, Some(&vec![1e3f32; hot])));
             for block in &mut blocks {
                 block.refresh(params.cells());
-                block.view::<Cas>(params.cells()).add(1, -2.0);
-                block.view::<Cas>(params.cells()).add(2, -1.0);
+                block.view::<Cas>(params.cells(), 1.0).add(1, -2.0);
+                block.view::<Cas>(params.cells(), 1.0).add(2, -1.0);
             }
             // Half of each way, but 0 is agreed upon, once.
             for block in &mut blocks {
@@ -290,7 +305,7 @@ mod tests {
             assert_eq!(params.snapshot()[..3], [2.0, 0.0, 1.0]);
             // Where another has moved it, it is moved back half the way.
             blocks[0].refresh(params.cells());
-            blocks[0].view::<Cas>(params.cells()).add(0, -2.0);
+            blocks[0].view::<Cas>(params.cells(), 1.0).add(0, -2.0);
             params.cells()[0].set(4.0);
             blocks[0].publish::<Cas>(params.cells(), 1.0, 2.0, 1.0);
             assert_eq!(params.snapshot()[0], 3.0);
@@ -303,7 +318,7 @@ mod tests {
             let params = Params::from_slice(&[1.0f64; 3]);
             let mut block = Block::new(3, None);
             block.refresh(params.cells());
-            block.view::<Cas>(params.cells()).axpy_dense(0, &[2.0, 0.0, 0.0], 1.0);
+            block.view::<Cas>(params.cells(), 1.0).axpy_dense(0, &[2.0, 0.0, 0.0], 1.0);
             for (cell, other) in params.cells().iter().zip(others) {
                 cell.set(1.0 + other);
             }

@@ -10,6 +10,8 @@ use std::marker::PhantomData;
 pub(crate) struct BlockView<'a, T: Real, M> {
     pub(super) hot: &'a mut [T],
     pub(super) cells: &'a [T::Atomic],
+    /// What a ridge step counts for on the private part: see [`Objective::adds`](crate::Objective::adds).
+    pub(super) times: T,
     pub(super) failed: u64,
     pub(super) mode: PhantomData<M>,
 }
@@ -103,7 +105,7 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
     #[inline]
     fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
         let (hot, rest) = row.split(self.hot.len());
-        T::ridge_step(self.hot, hot, beside, a, s);
+        T::ridge_step(self.hot, hot, beside, self.times * a, s);
         if !rest.is_empty() {
             self.failed += M::ridge_step(self.cells, rest, beside, a, s);
         }

@@ -42,6 +42,27 @@ fn certified_gaps_are_reached_and_true() {
     assert!((run.last().objective - best) / best < 1e-6);
 }
 
+/// Blocks that go all the way in the directions that rows share: each worker takes its own steps for those of all that
+/// are under way, so that the sum is right, and an epoch of long blocks is as good as one of single rows.
+#[test]
+fn long_blocks_of_dual_steps_add_up() {
+    let data = classes(8000, 24, 9);
+    let epochs = |workers, block| {
+        let trainer = Trainer::new(Logistic::l2(2e-4)).algorithm(Algorithm::Sdca).workers(workers);
+        let run = trainer.block(BlockSize::Rows(block)).target_gap(1e-6).epochs(100).run(&data).unwrap();
+        assert_eq!(run.stop, Stop::Gap, "{workers} workers: {:?}", run.last());
+        run.last().epoch
+    };
+    let alone = epochs(1, 1);
+    for (workers, block) in [(2, 200), (2, 1000), (8, 50)] {
+        let together = epochs(workers, block);
+        assert!(
+            together <= 2.0 * alone,
+            "{workers} workers, blocks of {block}: {together} epochs, {alone} alone"
+        );
+    }
+}
+
 /// Rows that are long against the penalty: each step is as long as the dual allows and no longer, and the rows come in
 /// another order each time.
 #[test]
@@ -49,7 +70,7 @@ fn dual_ascent_takes_long_rows() {
     let data = classes(3000, 24, 8);
     let run = train::<f64>(&data, Algorithm::Sdca, 1, 0.1 / 3000.0, 1e-2);
     assert!(run.last().epoch < 100.0, "{} epochs", run.last().epoch);
-    assert!(train::<f32>(&data, Algorithm::Sdca, 1, 0.02, 1e-3).plan.chunk <= 4);
+    assert!(train::<f32>(&data, Algorithm::Sdca, 1, 0.02, 1e-3).plan.chunk <= 16);
 }
 
 /// More features than are solved directly: the two ways meet.
@@ -142,11 +163,12 @@ fn what_cannot_be_is_refused() {
 }
 
 /// An objective that tells nothing of its curvature is probed: least squares have the squared length of a row along it,
-/// and a mini-batch bends less than its examples.
+/// which counts by the square of the gradient, again in proportion to it; and a mini-batch bends less than its examples.
 #[test]
 fn a_rate_without_curvature_is_probed() {
     let points = Points::new(10_000);
-    let mean = points.x.iter().map(|x| f64::from(x.iter().map(|x| x * x).sum::<f32>())).sum::<f64>() / 1e4;
+    let squares = points.x.iter().map(|x| f64::from(x.iter().map(|x| x * x).sum::<f32>()));
+    let mean = squares.clone().map(|s| s * s).sum::<f64>() / squares.sum::<f64>();
     let scaled =
         |by: f32| Points { x: points.x.iter().map(|x| x.map(|x| by * x)).collect(), ..Points::new(10_000) };
     let run = |points, batch| Trainer::new(points).workers(1).batch(batch).epochs(3).minimize().unwrap();
@@ -154,7 +176,7 @@ fn a_rate_without_curvature_is_probed() {
         let run = run(scaled(by), 1);
         let expected = 1.0 / (mean * f64::from(by).powi(2));
         assert!(
-            (run.plan.step.rate / expected - 1.0).abs() < 0.1,
+            (run.plan.step.rate / expected - 1.0).abs() < 0.15,
             "{} is not {expected}",
             run.plan.step.rate
         );
