@@ -27,6 +27,16 @@ const ITERATIONS: usize = 400;
 /// The most directions, and the most numbers, that are kept to shorten the residual.
 const KEPT: (usize, usize) = (64, 1 << 23);
 
+/// The rows whose slack is looked at: this many, or this share. They lie in random order.
+const SAMPLE: (usize, usize) = (4096, 16);
+
+/// The part of the target that the slack may take for the rest to be left to the residual: another step would cost more
+/// than some iterations.
+const SLACK: f64 = 0.75;
+
+/// The part of the target that both may take: the slack is that of a sample, and not of the dual point itself.
+const SURE: f64 = 0.9;
+
 /// A linear model and a point of it.
 pub struct Newton<'l, 'd, L> {
     linear: &'l Linear<'d, L>,
@@ -52,8 +62,6 @@ pub struct Progress {
 /// A direction and what it does.
 struct Step {
     direction: Vec<f64>,
-    /// x·direction of each row.
-    scores: Vec<f64>,
     /// A direction nearby whose system has a shorter residual.
     dual: Vec<f64>,
     passes: u32,
@@ -62,6 +70,8 @@ struct Step {
 /// The objective's model at a point.
 struct Local {
     gradient: Vec<f64>,
+    /// The diagonal of H + λ.
+    diagonal: Vec<f64>,
     /// ℓ′ and ℓ″/n of each row.
     derivatives: Vec<(f64, f64)>,
 }
@@ -69,6 +79,12 @@ struct Local {
 fn inner(a: &[f64], b: &[f64]) -> f64 {
     let sum = |(a, b): (&[f64], &[f64])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     a.par_chunks(1 << 14).zip(b.par_chunks(1 << 14)).map(sum).collect::<Vec<_>>().iter().sum()
+}
+
+/// The sum over the first `n` rows, in the same order on any number of threads.
+fn sum(n: usize, of: impl Fn(usize) -> f64 + Sync) -> f64 {
+    let chunk = |from: usize| (from..(from + 4096).min(n)).map(&of).sum::<f64>();
+    (0..n).step_by(4096).collect::<Vec<_>>().into_par_iter().map(chunk).collect::<Vec<_>>().iter().sum()
 }
 
 /// a += factor·b.
@@ -107,31 +123,19 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         (0..linear.rows.len()).into_par_iter().with_min_len(256).map(of).collect()
     }
 
-    /// The sum over all rows, in the same order on any number of threads.
-    fn sum(&self, of: impl Fn(usize) -> f64 + Sync) -> f64 {
-        let n = self.linear.rows.len();
-        let chunk = |from: usize| (from..(from + 4096).min(n)).map(&of).sum::<f64>();
-        (0..n).step_by(4096).collect::<Vec<_>>().into_par_iter().map(chunk).collect::<Vec<_>>().iter().sum()
-    }
-
     fn value(&self, weights: &[f64], scores: impl Fn(usize) -> f64 + Sync) -> f64 {
         let Linear { labels, loss, l2, .. } = self.linear;
-        let losses = self.sum(|r| loss.loss(scores(r), f64::from(labels[r])));
+        let losses = sum(labels.len(), |r| loss.loss(scores(r), f64::from(labels[r])));
         losses / labels.len() as f64 + l2 / 2.0 * inner(weights, weights)
     }
 
     /// One step; ends early where a relative gap of `target` is certified.
     pub fn step(&mut self, target: f64) -> Progress {
-        let (linear, n) = (self.linear, self.linear.rows.len() as f64);
-        let (mut gradient, derivatives) = combine(linear.rows, |r| {
-            let (z, y) = (self.scores[r], f64::from(linear.labels[r]));
-            let first = linear.loss.derivative(z, y);
-            (first / n, (first, linear.loss.second_derivative(z, y) / n))
-        });
-        axpy(&mut gradient, linear.l2, &self.weights);
-        let local = Local { gradient, derivatives };
+        let linear = self.linear;
+        let local = self.local();
         let step = if Self::is_dense(linear) { self.cholesky(&local) } else { None };
         let step = step.unwrap_or_else(|| self.conjugate_gradients(&local, target));
+        let scores = Self::scores(linear, &step.direction);
 
         // The longest of 1, 1/2, 1/4, … that descends as Armijo asks.
         let (before, slope) = (self.objective, inner(&local.gradient, &step.direction));
@@ -139,10 +143,10 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         let fell = loop {
             let mut weights = self.weights.clone();
             axpy(&mut weights, length, &step.direction);
-            let objective = self.value(&weights, |r| self.scores[r] + length * step.scores[r]);
+            let objective = self.value(&weights, |r| self.scores[r] + length * scores[r]);
             if objective <= before + 1e-4 * length * slope {
                 let minimum = self.dual(&local, &step);
-                axpy(&mut self.scores, length, &step.scores);
+                axpy(&mut self.scores, length, &scores);
                 (self.weights, self.objective) = (weights, objective);
                 break Some(minimum);
             }
@@ -153,6 +157,39 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         };
         let minimum = fell.unwrap_or_else(|| self.dual(&local, &step));
         Progress { objective: self.objective, minimum, passes: step.passes + 1, fell: fell.is_some() }
+    }
+
+    /// One pass.
+    fn local(&self) -> Local {
+        let Linear { rows, labels, loss, l2, .. } = self.linear;
+        let (n, size) = (rows.len() as f64, self.weights.len());
+        let part = |part: Range<usize>| {
+            let (mut gradient, mut diagonal) = (vec![0.0; size], vec![0.0; size]);
+            let mut derivatives = Vec::with_capacity(part.len());
+            for r in part {
+                let (z, y) = (self.scores[r], f64::from(labels[r]));
+                let (first, second) = (loss.derivative(z, y), loss.second_derivative(z, y) / n);
+                derivatives.push((first, second));
+                for (i, v) in rows.row(r).iter() {
+                    let v = f64::from(v);
+                    gradient[i] += first / n * v;
+                    diagonal[i] += second * v * v;
+                }
+            }
+            Local { gradient, diagonal, derivatives }
+        };
+        let join = |mut a: Local, b: Local| {
+            axpy(&mut a.gradient, 1.0, &b.gradient);
+            axpy(&mut a.diagonal, 1.0, &b.diagonal);
+            a.derivatives.extend(b.derivatives);
+            a
+        };
+        let empty =
+            || Local { gradient: vec![0.0; size], diagonal: vec![0.0; size], derivatives: Vec::new() };
+        let mut local = parts(rows).into_par_iter().map(part).reduce_with(join).unwrap_or_else(empty);
+        axpy(&mut local.gradient, *l2, &self.weights);
+        local.diagonal.iter_mut().for_each(|d| *d += l2);
+        local
     }
 
     /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖², v = −Σ u·x/(λn) summed
@@ -192,25 +229,24 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         (0..size).for_each(|i| lower[i * size + i] += self.linear.l2);
         let direction =
             Cholesky::new(lower, size)?.solve(&local.gradient.iter().map(|g| -g).collect::<Vec<_>>());
-        let scores = Self::scores(self.linear, &direction);
         // Gathering the matrix costs as much as these passes, by its additions.
         let passes = rows.iter().map(|row| row.len() as f64 / 2.0).sum::<f64>() / rows.len() as f64;
-        Some(Step { dual: direction.clone(), direction, scores, passes: 1 + passes as u32 })
+        Some(Step { dual: direction.clone(), direction, passes: 1 + passes as u32 })
     }
 
     /// The system solved as well as pays.
     fn conjugate_gradients(&self, local: &Local, target: f64) -> Step {
         let (linear, features) = (self.linear, self.weights.len());
         let (l2, bound) = (linear.l2, target * self.objective);
-        let diagonal = self.diagonal(local);
-        let precondition = |r: &[f64]| -> Vec<f64> { r.iter().zip(&diagonal).map(|(r, d)| r / d).collect() };
+        let precondition = |r: &[f64]| -> Vec<f64> {
+            r.par_iter().zip(&local.diagonal).with_min_len(1 << 14).map(|(r, d)| r / d).collect()
+        };
         // As in the textbook, with the residual r = −∇f − H·s of opposite sign.
         let mut residual: Vec<f64> = local.gradient.iter().map(|g| -g).collect();
         let mut direction = precondition(&residual);
         let mut norm = inner(&residual, &direction);
         let first = norm;
         let mut step = vec![0.0; features];
-        let mut scores = vec![0.0; linear.rows.len()];
         let mut short = Short::new(residual.clone());
         let mut passes = 1;
         // What the rows' curvature changes along the step, as part of the gap; not yet known.
@@ -219,26 +255,24 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             if norm <= 0.0 {
                 break;
             }
-            let (mut product, along) = combine(linear.rows, |r| {
-                let along = score(linear.rows, r, &direction);
-                (local.derivatives[r].1 * along, along)
-            });
+            let of = |r: usize| (local.derivatives[r].1 * score(linear.rows, r, &direction), ());
+            let (mut product, _) = combine(linear.rows, of);
             passes += 1;
             axpy(&mut product, l2, &direction);
             let length = norm / inner(&direction, &product);
             axpy(&mut step, length, &direction);
             axpy(&mut residual, -length, &product);
-            axpy(&mut scores, length, &along);
             short.reduce(product, direction.clone(), &residual, &step);
             let next = precondition(&residual);
             let now = inner(&residual, &next);
             let shortest = short.squared() / (2.0 * l2);
             if slack.is_none() && (now < 0.01 * first || shortest < bound) {
-                slack = Some(self.slack(local, &scores));
+                slack = Some(self.slack(local, &step));
             }
             if let Some(slack) = slack {
                 // A small slack leaves the certificate to the residual; a large one asks for another step.
-                let enough = if slack < 0.5 * bound { shortest + slack < bound } else { now < slack };
+                let enough =
+                    if slack < SLACK * bound { shortest + slack < SURE * bound } else { now < slack };
                 if enough {
                     break;
                 }
@@ -250,39 +284,19 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
                 .for_each(|(d, n)| *d = n + now / norm * *d);
             norm = now;
         }
-        Step { direction: step, scores, dual: short.point, passes: passes + 1 }
+        Step { direction: step, dual: short.point, passes: passes + 1 }
     }
 
-    /// The mean slack of the dual values continued along a step.
-    fn slack(&self, local: &Local, scores: &[f64]) -> f64 {
-        let (linear, n) = (self.linear, self.linear.rows.len() as f64);
+    /// The mean slack of the dual values continued along a step, of a sample of the rows.
+    fn slack(&self, local: &Local, step: &[f64]) -> f64 {
+        let (linear, n) = (self.linear, self.linear.rows.len());
         let of = |r: usize| {
-            let (first, second) = local.derivatives[r];
-            let u = linear.loss.feasible(first + n * second * scores[r], f64::from(linear.labels[r]));
-            linear.slack(r, self.scores[r] + scores[r], u)
+            let ((first, second), along) = (local.derivatives[r], score(linear.rows, r, step));
+            let u = linear.loss.feasible(first + n as f64 * second * along, f64::from(linear.labels[r]));
+            linear.slack(r, self.scores[r] + along, u)
         };
-        self.sum(of) / n
-    }
-
-    /// The diagonal of H + λ.
-    fn diagonal(&self, local: &Local) -> Vec<f64> {
-        let (rows, size) = (self.linear.rows, self.weights.len());
-        let part = |part: Range<usize>| {
-            let mut diagonal = vec![0.0; size];
-            for r in part {
-                let second = local.derivatives[r].1;
-                rows.row(r).iter().for_each(|(i, v)| diagonal[i] += second * f64::from(v).powi(2));
-            }
-            diagonal
-        };
-        let sum = |mut a: Vec<f64>, b: Vec<f64>| {
-            axpy(&mut a, 1.0, &b);
-            a
-        };
-        let mut diagonal =
-            parts(rows).into_par_iter().map(part).reduce_with(sum).unwrap_or_else(|| vec![0.0; size]);
-        diagonal.iter_mut().for_each(|d| *d += self.linear.l2);
-        diagonal
+        let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
+        sum(sample, of) / sample as f64
     }
 }
 
