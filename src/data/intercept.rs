@@ -44,7 +44,7 @@ impl Dataset {
     /// The rank of the intercept, if there is one: 0 unless another constant feature came before it when the
     /// data were [laid out](Dataset::laid_out).
     pub fn intercept(&self) -> Option<usize> {
-        let last = self.features() as u32 - 1;
+        let last = (self.features() as u32).checked_sub(1)?;
         self.numbering.ids.iter().position(|&id| self.numbering.intercept && id == last)
     }
 }
@@ -52,6 +52,13 @@ impl Dataset {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_without_features_have_none() {
+        let data = Dataset::from_csr(vec![0, 0], vec![], vec![], vec![1.0], 0).unwrap();
+        assert_eq!(data.intercept(), None);
+        assert_eq!(data.with_intercept().intercept(), Some(0));
+    }
 
     #[test]
     fn adds_a_first_feature_that_is_the_last_original_one() {
