@@ -21,7 +21,7 @@ fn block_publication() {
                 let mut block = Block::<f32>::new(2, Some(&[0.0, 0.0]));
                 let ticket = clock.begin();
                 block.refresh(params.cells());
-                let mut view = block.view::<Cas>(params.cells());
+                let mut view = block.view::<Cas>(params.cells(), 1.0);
                 let read = [view.get(0), view.get(1)];
                 view.add(0, 1.0);
                 view.add(1, 1.0);
