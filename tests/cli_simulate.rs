@@ -161,6 +161,14 @@ fn what_would_change_nothing_is_refused() {
             assert!(line.starts_with(&format!("error: {why}")), "{options}: {told}");
         }
     }
+    // What is measured does not depend on how long the run may last: every so many gradients.
+    let hit = |epochs: &str| {
+        let options = "--workers 2 --algorithm blocks:1024 --rate 0.05 --target 0.5 --json - --epochs";
+        let out = simulate(&options.split(' ').chain([epochs]).collect::<Vec<_>>());
+        valid(&out.stdout)["simulation"]["first_hit"]["gradients"].as_u64().expect("the target is hit")
+    };
+    assert!(hit("2") < 131_072, "{}", hit("2"));
+    assert_eq!(hit("1"), hit("2"));
     // Without updates there is no mean to expect.
     let out = simulate(&["--quadratic", "3", "--iterations", "0", "--json", "-"]);
     assert!(valid(&out.stdout)["delay"]["expected_mean"].is_null());

@@ -162,6 +162,19 @@ fn random_and_shuffled_assignment_use_all_workers_alike() {
     assert!(least > 1850 && most < 2150, "{least} {most}");
 }
 
+/// The concurrency of a rule is the number of gradients at a time, not that of workers.
+#[test]
+fn many_jobs_of_few_workers_keep_half_of_their_mass() {
+    let outcome = Simulation::new(2, law("fixed:1"))
+        .assignment(Assignment::Random)
+        .in_flight(100)
+        .step(step::delay_adaptive(1e-3))
+        .iterations(5000)
+        .run(&Quadratic::new(vec![1.0]).unwrap())
+        .unwrap();
+    assert!(outcome.delays.kept_mass() > 0.5, "{}", outcome.delays.kept_mass());
+}
+
 #[test]
 fn ten_thousand_workers_of_a_thousand_parameters() {
     let problem = Quadratic::geometric(1000, 0.01, 1.0).unwrap();

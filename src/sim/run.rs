@@ -224,7 +224,7 @@ impl Simulation {
     /// more memory than there is, and where the speed law gives times that no number can tell.
     pub fn run<P: Problem + ?Sized>(&self, problem: &P) -> Result<Outcome> {
         self.check(problem.dimension(), 1)?;
-        let mut stepper = self.rule.stepper(self.workers)?;
+        let mut stepper = self.rule.stepper(self.in_flight)?;
         let mut core = Core::new(problem, &self.law, self.workers, self.seed, self.algorithm.job_length())?;
         core.recorders = Recorders::new(self.workers, self.each_worker);
         let mut server = Server::new(self.algorithm, self.assignment, self.in_flight, &core)?;

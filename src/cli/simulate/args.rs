@@ -92,7 +92,7 @@ pub(super) struct StepArgs {
     /// minibatch, rennala and ringleader]
     #[arg(long, value_name = "RULE", value_parser = value::value::<DelayRule>())]
     pub(super) step: Option<Given<DelayRule>>,
-    /// The base rate; auto is 1/(4·L·workers), L a bound on the curvature of what is minimised, and with data at
+    /// The base rate; auto is 1/(4·L·updates in flight), L a bound on the curvature of what is minimised, and with data at
     /// most 1/(2·L), L an example's mean smoothness
     #[arg(long, value_name = "ETA", default_value = "auto", value_parser = value::auto_or_positive())]
     pub(super) rate: Given<Option<f64>>,

@@ -143,6 +143,8 @@ impl Plan {
         let of_data = [
             ("data", source.data.is_some()),
             ("--zero-based", source.zero_based),
+            ("--label", source.table.column.is_some()),
+            ("--labels", source.table.file.is_some()),
             ("--intercept", source.intercept),
             ("--loss", self.loss != LossKind::default()),
             ("--l2", self.l2.is_some()),
@@ -192,7 +194,8 @@ impl Plan {
                 let problem = Quadratic::geometric(dimension, self.least, 1.0)?
                     .noise(self.noise)?
                     .heterogeneity(self.workers, self.zeta, self.seed)?;
-                let rate = 0.25 / (problem.smoothness() * self.workers as f64);
+                let updates = self.algorithm.updates_in_flight(self.in_flight);
+                let rate = 0.25 / (problem.smoothness() * updates as f64);
                 let data = Data {
                     path: "none".into(),
                     rows: 1,
@@ -207,7 +210,7 @@ impl Plan {
                     data,
                     l2: 0.0,
                     rate,
-                    rate_origin: "1/(4·L·workers)",
+                    rate_origin: "1/(4·L·updates in flight)",
                     epoch: problem.epoch(),
                     unit: problem.initial(),
                     measure: "|∇f|²",
@@ -231,7 +234,10 @@ impl Plan {
         let curvature = Objective::<f64>::curvature(&linear);
         // The second derivative of the non-convex term is largest at 0.
         let (rate, rate_origin) = match curvature {
-            Some(curvature) => rate::automatic(&curvature, 2.0 * self.nonconvex, self.workers),
+            Some(curvature) => {
+                let updates = self.algorithm.updates_in_flight(self.in_flight);
+                rate::automatic(&curvature, 2.0 * self.nonconvex, updates)
+            }
             None => (0.1, "the loss has no curvature"),
         };
         // Without parts everybody has all rows.
@@ -294,7 +300,8 @@ impl Plan {
     fn simulate(&self, problem: &dyn Problem, mut told: Run) -> Result<u8> {
         let on_data = self.quadratic.is_none();
         // Measuring data takes a pass.
-        let every = if on_data { (problem.epoch() / 20.0).ceil() as u64 } else { 1 };
+        let each = self.algorithm.gradients_an_update(self.workers);
+        let every = if on_data { ((problem.epoch() / 20.0 / each as f64).ceil() as u64).max(1) } else { 1 };
         let auto = told.rate;
         if let Some(rate) = self.rate {
             (told.rate, told.rate_origin) = (rate, "");
@@ -327,8 +334,10 @@ impl Plan {
             None => simulation.run(problem),
         };
         if self.tune {
-            // So many runs at a time.
-            simulation.check(problem.dimension(), rayon::current_num_threads())?;
+            // So many runs at a time. A replay holds a trace instead, and has its limit in it.
+            if self.replay.is_none() {
+                simulation.check(problem.dimension(), rayon::current_num_threads())?;
+            }
             let search = tune(1e-3 * auto, 1e2 * auto, 31, |rate| {
                 let outcome = run(&simulation.clone().rate(rate))?;
                 let mark = if self.settle { outcome.settled } else { outcome.first_hit };

@@ -3,17 +3,17 @@
 use asyncsgd::model::Curvature;
 
 /// The base rate where gradients of examples are as smooth as the curvature says, plus `extra`: one that an example bears,
-/// and that the mean loss bears with as many gradients on their way as there are workers.
-pub(super) fn automatic(curvature: &Curvature, extra: f64, workers: usize) -> (f64, &'static str) {
+/// and that the mean loss bears with so many `updates` under way.
+pub(super) fn automatic(curvature: &Curvature, extra: f64, updates: usize) -> (f64, &'static str) {
     let example = curvature.example_mean + extra;
     let rows = curvature.coordinates.iter().copied().fold(0.0, f32::max);
     // The mean loss is no more curved than its examples are in the mean.
     let mean = if rows > 0.0 { example.min(f64::from(rows) + extra) } else { example };
-    let (alone, together) = (0.5 / example, 0.25 / (mean * workers as f64));
+    let (alone, together) = (0.5 / example, 0.25 / (mean * updates as f64));
     if alone < together {
         (alone, "1/(2·L), L the mean smoothness of an example")
     } else {
-        (together, "1/(4·L·workers), L a bound on the curvature of the mean loss")
+        (together, "1/(4·L·updates in flight), L a bound on the curvature of the mean loss")
     }
 }
 

@@ -199,6 +199,29 @@ impl Algorithm {
         matches!(self, Algorithm::Async | Algorithm::Compensated { .. } | Algorithm::Blocks { .. })
     }
 
+    /// Gradients that make one update, of `workers` workers.
+    pub fn gradients_an_update(&self, workers: usize) -> u64 {
+        match *self {
+            Algorithm::Minibatch => workers as u64,
+            Algorithm::Rennala { batch } => batch,
+            Algorithm::FedBuff { buffer } => buffer,
+            Algorithm::Blocks { length, .. } => length,
+            _ => 1,
+        }
+    }
+
+    /// About as many updates as are made with gradients at the same parameters, of `in_flight` gradients at a time: 1
+    /// where all wait for each other.
+    pub fn updates_in_flight(&self, in_flight: usize) -> usize {
+        match *self {
+            Algorithm::Minibatch | Algorithm::Rennala { .. } => 1,
+            Algorithm::FedBuff { buffer } => {
+                in_flight.div_ceil(usize::try_from(buffer).unwrap_or(usize::MAX))
+            }
+            _ => in_flight,
+        }
+    }
+
     /// Gradients in one job.
     pub(super) fn job_length(&self) -> u64 {
         if let Algorithm::Blocks { length, .. } = *self { length } else { 1 }
