@@ -167,6 +167,7 @@ fn what_does_not_fit_is_told_before_the_work() {
     for (options, said) in [
         (&["--model", "mf:0"][..], "expected a rank from 1 to 65536"),
         (&["--model", "fm:8", "--precision", "f64"], "--precision: found f64, expected f32 for fm:8"),
+        (&["--model", "nmf:8", "--optimizer", "adam"], "--optimizer: found adam, expected sgd for nmf:8"),
         (&["--model", "mf:8", "--loss", "hinge"], "--loss: found hinge, expected squared for mf:8"),
         (&["--model", "mf:8", "--intercept"], "--intercept: expected it left out"),
         (&["--model", "skipgram:8", "--l2", "1"], "--l2: expected none for skipgram:8"),

@@ -78,7 +78,7 @@ fn all_forms_of_the_same_table_are_the_same_rows() {
         ("indices", npy("<i8", "6,", &ints(&[2, 0, 1, 2, 0, 1]))),
         ("data", npy("<f4", "6,", &floats(&[2.0, 1.5, -4.0, 1.0, 0.25, 8.0]))),
         ("shape", npy("<i8", "2,", &ints(&[3, 3]))),
-        ("format", b"not read".to_vec()),
+        ("format", npy("|S3", "", b"csr")),
     ];
     let stored = zip::CompressionMethod::Stored;
     let market = "%%MatrixMarket matrix coordinate real general\n% c\n3 3 6\n1 1 1.5\n3 3 1\n1 3 2\n2 2 -4\n3 1 .25\n3 2 8\n";
@@ -86,6 +86,7 @@ fn all_forms_of_the_same_table_are_the_same_rows() {
     let all = [
         ("header", alone("t.csv", csv.as_bytes())),
         ("semicolons", alone("u.csv", csv.replace(',', ";").as_bytes())),
+        ("tabs", alone("t.tsv", csv.replace(',', "\t").as_bytes())),
         ("quotes and CRLF", alone("v.csv", csv.replace("1.5", "\"1.5\"").replace('\n', "\r\n").as_bytes())),
         ("a mark", alone("w.csv", format!("\u{feff}{csv}").as_bytes())),
         ("no header", beside("x.csv", b"1.5,0,2\n0,-4,0\n0.25,8,1\n")),
@@ -210,6 +211,7 @@ fn bad_tables_give_one_line_each() {
         ("csr-starts", csr(&[0, 2, 1], &[0, 1])),
         ("csr-twice", csr(&[0, 2, 2], &[1, 1])),
         ("csr-outside", csr(&[0, 1, 2], &[0, 2])),
+        ("csc", npz(&[("format", npy("<U3", "", b"c\0\0\0s\0\0\0c\0\0\0"))], zip::CompressionMethod::Stored)),
         ("idx-short", idx(8, &[2, 3], &[1; 5])),
         ("idx-sizes", idx(8, &[2, 3], &[1; 5])[..9].into()),
         ("idx-labels", idx(8, &[3], &[1; 3])),

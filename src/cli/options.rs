@@ -285,6 +285,10 @@ impl Training {
             let single = self.precision == Precision::F32;
             check.require(single, format!("--precision: found {}, expected f32 for {model}", self.precision));
         }
+        // Their steps are made from where the parameters would be, which is not kept above 0.
+        let free = !matches!(model, ModelSpec::Factorization { nonnegative: true, .. })
+            || self.optimizer == Optimizer::Sgd;
+        check.require(free, format!("--optimizer: found {}, expected sgd for {model}", self.optimizer));
         let penalised = !matches!(model, ModelSpec::SkipGram(..)) || self.l2.is_none();
         check.require(penalised, format!("--l2: expected none for {model}"));
         check.require(self.l1 == 0.0, format!("--l1: found {}, expected 0 for {model}", self.l1));

@@ -81,8 +81,8 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The form that these first bytes are of; `None` for LIBSVM text. A first line with a comma or semicolon and no
-    /// colon is CSV.
+    /// The form that these first bytes are of; `None` for LIBSVM text. A first line with a comma, a semicolon or a tab
+    /// between words and no colon is CSV.
     pub fn of(start: &[u8]) -> Option<Self> {
         if start.starts_with(numpy::MAGIC) {
             return Some(Self::Npy);
@@ -97,9 +97,10 @@ impl Form {
             return Some(Self::MatrixMarket);
         }
         let line = start.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
-        let text = line.split(|&byte| byte == b'#').next()?;
+        let text = line.split(|&byte| byte == b'#').next()?.trim_ascii();
         let has = |byte| text.contains(&byte);
-        (std::str::from_utf8(line).is_ok() && (has(b',') || has(b';')) && !has(b':')).then_some(Self::Csv)
+        let separated = has(b',') || has(b';') || has(b'\t');
+        (std::str::from_utf8(line).is_ok() && separated && !has(b':')).then_some(Self::Csv)
     }
 
     /// The table in these bytes, which are not packed. `name` is what errors call it, and what the name of a file with

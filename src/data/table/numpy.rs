@@ -134,6 +134,15 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
         }
         Ok(None)
     };
+    // As scipy names the form of a sparse matrix: at the end, in one or four bytes a letter.
+    if let Some((data, name)) = member(&["format"])? {
+        let mut form: Vec<u8> = data.iter().rev().copied().filter(|&byte| byte != 0).take(3).collect();
+        form.reverse();
+        if form != b"csr" {
+            let found = format!("a matrix in the form '{}'", form.escape_ascii());
+            return Err(Error::input(name, 0, 0, found, "csr (scipy: matrix.tocsr())"));
+        }
+    }
     let mut numbers = |names: &[&str]| -> Result<Option<(Array, String)>> {
         member(names)?.map(|(data, name)| Ok((array(&data, &name)?, name))).transpose()
     };
