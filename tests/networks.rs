@@ -123,6 +123,22 @@ fn accuracy(network: &Network, data: &Dataset, weights: &[f32]) -> f64 {
     right.count() as f64 / data.len() as f64
 }
 
+/// No seed's units are all led where no example reaches them, neither by the probe nor by the rate that it tells.
+#[test]
+fn small_networks_learn_at_the_probed_rate() {
+    let data = clusters(3000, 12, 2, 7).multiclass().unwrap();
+    let network = Network::mlp(&[12, 6, 2]);
+    for seed in 0..4 {
+        for batch in [1, 16] {
+            let trainer = Trainer::new(network.clone()).workers(1).batch(batch).epochs(5).seed(seed);
+            let run = trainer.run(&data).unwrap();
+            let (told, reached) = (&run.plan.rate_origin, accuracy(&network, &data, &run.weights));
+            assert!(told.contains("gradients"), "{told}");
+            assert!(reached > 0.9, "seed {seed}, batch {batch}, rate {told}: {reached}");
+        }
+    }
+}
+
 #[test]
 fn any_number_of_workers_learns_in_every_mode() {
     let (train, test) = clusters(4000, 20, 4, 3).multiclass().unwrap().split(0.25, 1).unwrap();

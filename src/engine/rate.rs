@@ -28,6 +28,13 @@ const SHORTENED: u32 = 20;
 /// images of digits had its least loss after an epoch or two at 1/L to 1.3/L, with batches of 1 and of 64.
 const IN_FLIGHT: f64 = 4.0;
 
+/// A gradient counts for no more than one of so many times the usual length.
+const LONGEST: f64 = 3.0;
+
+/// The square root of the batch from which on the rate is 1/L. Single examples differ more: small perceptrons stopped
+/// learning at 1/L, and learnt as well at a quarter of it as at the best of fixed rates.
+const AVERAGED: f64 = 4.0;
+
 /// Where there is nothing to tell a rate from.
 const UNKNOWN: f64 = 0.1;
 
@@ -54,16 +61,19 @@ pub(super) fn automatic<T: Real, O: Objective<T>>(
             // Copies of more parameters are not made for this.
             let small = objective.parameters() <= NUMBERS / SAMPLE.1;
             let start = if small { start() } else { None };
-            let probed = start.map(|start| safely(|| probe(objective, batch, start))).transpose()?;
+            let averaged = ((batch as f64).sqrt() / AVERAGED).min(1.0);
+            let probed =
+                start.map(|start| safely(|| probe(objective, batch, averaged, start))).transpose()?;
             match probed.flatten() {
                 Some((smoothness, of)) => {
                     let late = (workers as f64 / IN_FLIGHT).max(1.0);
                     // Momentum takes each gradient 1/(1 − β) times in the end.
                     let kept = if let Optimizer::Momentum { beta } = optimizer { 1.0 - beta } else { 1.0 };
-                    let by = if late > 1.0 { format!("{late}L") } else { "L".into() };
-                    let line =
-                        format!("{kept}/{by}, L = {smoothness:.4} the mean smoothness along {of} gradients");
-                    (kept / (late * smoothness), line)
+                    let share = kept / late * averaged;
+                    let line = format!(
+                        "{share:.3}/L, L = {smoothness:.4} the usual smoothness along {of} gradients"
+                    );
+                    (share / smoothness, line)
                 }
                 None => (UNKNOWN, "the objective tells no curvature, nor do its gradients".into()),
             }
@@ -71,19 +81,24 @@ pub(super) fn automatic<T: Real, O: Objective<T>>(
     })
 }
 
-/// The mean smoothness |g(w − tg) − g(w)|/|tg| of a gradient along itself, and of how many gradients: on the way of SGD
-/// from `w` over a sample of the examples, at the rate t = 1/L that those before have told, because it is steps of
-/// that length that must not be too long, and because networks bend more where they have learnt something. A gradient
+/// The median smoothness |g(w − tg) − g(w)|/|tg| of a gradient along itself, and of how many gradients: on the way of SGD
+/// from `w` over a sample of the examples, because networks bend more where they have learnt something, at the rate
+/// t = `averaged`/L for the largest L so far, as a step that is too long leads where nothing is learnt any more. A gradient
 /// counts by its square, as a step of SGD raises the objective by t²·mean(L·|g|²)/2 at most: examples that are learnt
 /// already, or units that none of them reaches, bend nothing and say nothing.
-fn probe<T: Real, O: Objective<T>>(objective: &O, batch: usize, mut w: Vec<T>) -> Option<(f64, usize)> {
+fn probe<T: Real, O: Objective<T>>(
+    objective: &O,
+    batch: usize,
+    averaged: f64,
+    mut w: Vec<T>,
+) -> Option<(f64, usize)> {
     let mut buffer = objective.buffer();
     let examples = objective.examples();
     let batches = (examples / batch).max(1);
     let (most, fewest, share) = SAMPLE;
     let sample = (batches / share).clamp(fewest, most).min(batches).min(NUMBERS / w.len().max(1)).max(1);
     let (mut next, mut after) = (w.clone(), w.clone());
-    let (mut sum, mut squares, mut count, mut rate) = (0.0, 0.0, 0, None);
+    let (mut seen, mut largest, mut rate) = (Vec::new(), 0f64, None);
     for k in 0..sample {
         let first = k * batches / sample * batch;
         let range = first..(first + batch).min(examples);
@@ -116,12 +131,27 @@ fn probe<T: Real, O: Objective<T>>(objective: &O, batch: usize, mut w: Vec<T>) -
             rate = rate.map(|rate| rate / 4.0);
             continue;
         }
-        let square = (moved / t).powi(2);
-        (sum, squares, count) = (sum + square * change / (t * moved), squares + square, count + 1);
-        rate = (sum > 0.0).then(|| squares / sum);
+        seen.push((change / (t * moved), moved / t));
+        largest = largest.max(change / (t * moved));
+        rate = (largest > 0.0).then(|| averaged / largest);
         std::mem::swap(&mut w, &mut next);
     }
-    rate.map(|rate| (1.0 / rate, count as usize))
+    let count = seen.len();
+    usual(&mut seen).filter(|smoothness| *smoothness > 0.0).map(|smoothness| (smoothness, count))
+}
+
+/// The median of pairs of smoothness and a gradient's length, by the square of the length.
+fn usual(seen: &mut [(f64, f64)]) -> Option<f64> {
+    seen.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let most = LONGEST * seen.get(seen.len() / 2)?.1;
+    seen.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let weight = |length: f64| length.min(most).powi(2);
+    let half = seen.iter().map(|pair| weight(pair.1)).sum::<f64>() / 2.0;
+    let below = seen.iter().scan(0.0, |sum, pair| {
+        *sum += weight(pair.1);
+        Some(*sum)
+    });
+    below.zip(&*seen).find(|(sum, _)| *sum >= half).map(|(_, pair)| pair.0)
 }
 
 /// What `of` tells; a panic of the objective ends the run, as one in a worker does.
