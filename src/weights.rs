@@ -33,6 +33,12 @@ pub trait Weights<T: Real> {
     fn private(&self) -> &[T] {
         &[]
     }
+
+    /// By how much more than it says a [ridge step](Sink::ridge_step) moves the private ones: see
+    /// [`Objective::adds`](crate::Objective::adds). 1 unless overridden.
+    fn times(&self) -> T {
+        T::ONE
+    }
 }
 
 /// Parameters that can be changed, each change being an addition.

@@ -23,7 +23,7 @@ pub enum Algorithm {
     Saga,
     /// Asynchronous stochastic dual coordinate ascent ([`Dual`](crate::model::Dual)). Linear models.
     Sdca,
-    /// One epoch of asynchronous SGD, then Newton's method with parallel passes ([`Newton`]). Linear models.
+    /// An epoch or two of asynchronous SGD, then Newton's method with parallel passes ([`Newton`]). Linear models.
     Newton,
 }
 

@@ -157,10 +157,12 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         let Linear { rows, labels, loss, .. } = self.linear;
         out.changes.clear();
         // Cleared between epochs, while no worker runs.
-        let young = self.young.get() == T::ONE;
+        let young = self.young.get() == T::ONE && w.times() == T::ONE;
         let of = |r: usize| {
-            let (before, z, q) = (self.dual[r].get(), w.dot(rows.row(r)), self.norms[r]);
-            let longer = if young && before == T::ZERO { self.longer(r) } else { T::ONE };
+            let (before, z, q) = (self.dual[r].get(), w.dot(rows.row(r)), w.times() * self.norms[r]);
+            // Not visited: of those that have been, zeros are negative.
+            let first = before == T::ZERO && T::ONE / before > T::ZERO;
+            let longer = if young && first { self.longer(r) } else { T::ONE };
             loss.dual_step(longer * z, T::from_f32(labels[r]), before, longer * q) - before
         };
         out.changes.extend(examples.clone().map(of));
@@ -174,7 +176,8 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         let step = if batch == 1 { step } else { step / T::from_f64(batch as f64) };
         for (r, &change) in gradient.examples.clone().zip(&gradient.changes) {
             let change = step * change;
-            self.dual[r].set(self.dual[r].get() + change);
+            let dual = self.dual[r].get() + change;
+            self.dual[r].set(if dual == T::ZERO { -T::ZERO } else { dual });
             // Without the shrinking: the penalty is in the dual values.
             weights.ridge_step(self.linear.rows.row(r), &self.linear.rarity, self.scale * change, T::ZERO);
         }

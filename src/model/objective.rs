@@ -109,10 +109,10 @@ pub trait Objective<T: Real = f32>: Sync {
 
     /// Whether blocks must publish their differences whole, because something beside the parameters has changed with
     /// them. A worker then takes each step of its block for as long as those of all blocks that are under way with it
-    /// and go the same way, 1 + τ of them, τ the usual delay: its copy moves by 1 + τ times the step, and a direction
-    /// that a block moves to its end is moved by 1/(1 + τ) of the way, by each of them (the safe adding of CoCoA⁺, Ma et
-    /// al., ICML 2015, made delay-adaptive, and for blocks instead of parts of the data). Steps must be
-    /// [ridge steps](Sink::ridge_step) without shrinking.
+    /// and go the same way, 1 + τ of them, τ the usual delay: its copy moves by 1 + τ times the step, the step heeds
+    /// that ([`Weights::times`]), and a direction that a block moves to its end is moved by 1/(1 + τ) of the way by each
+    /// of them (the safe adding of CoCoA⁺, Ma et al., ICML 2015, made delay-adaptive, and for blocks instead of parts of
+    /// the data). Steps must be [ridge steps](Sink::ridge_step) without shrinking.
     fn adds(&self) -> bool {
         false
     }

@@ -77,6 +77,11 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
     fn private(&self) -> &[T] {
         self.hot
     }
+
+    #[inline]
+    fn times(&self) -> T {
+        self.times
+    }
 }
 
 impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
