@@ -162,7 +162,8 @@ fn the_first_gradient_is_not_lengthened() {
     let injection = Injection { slow: vec![Slow { worker: 0, factor: 1e4 }], ..Injection::default() };
     let waking = Waking(AtomicBool::new(false));
     let start = Instant::now();
-    let run = Trainer::new(waking).workers(1).block(BlockSize::Rows(1)).epochs(3).inject(injection);
+    let trainer = Trainer::new(waking).workers(1).rate(0.1).block(BlockSize::Rows(1));
+    let run = trainer.epochs(3).inject(injection);
     assert_eq!(run.minimize().unwrap().delays().count(), 300);
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
