@@ -163,8 +163,8 @@ fn the_first_gradient_is_not_lengthened() {
     let waking = Waking(AtomicBool::new(false));
     let start = Instant::now();
     let trainer = Trainer::new(waking).workers(1).rate(0.1).block(BlockSize::Rows(1));
-    let run = trainer.epochs(3).inject(injection);
-    assert_eq!(run.minimize().unwrap().delays().count(), 300);
+    let run = trainer.epochs(1).inject(injection);
+    assert_eq!(run.minimize().unwrap().delays().count(), 100);
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
