@@ -25,14 +25,13 @@ pub struct Dual<'l, 'd, L, T: Real> {
     norms: Vec<T>,
     /// 1/(λn).
     scale: T,
-    /// One dual value a row, written by the worker that has the row. Relaxed accesses, as to all shared floats.
+    /// One dual value a row, written by the worker that has the row. Relaxed accesses, as to all shared floats. +0 is
+    /// of a row that is yet to be visited for the first time, in the order of the rows; another zero is −0.
     dual: Vec<T::Atomic>,
     /// Parameters and dual values at the last certificate.
     before: (Vec<T::Atomic>, Vec<T::Atomic>),
     /// The parameters that belong to the dual values at the start.
     initial: Vec<T>,
-    /// 1 while rows are visited for the first time, in order, and parameters count for the rows seen so far; then 0.
-    young: T::Atomic,
 }
 
 /// In the first epoch the parameters are the sum over the rows seen so far, t of n, and are taken as those that these
@@ -66,7 +65,7 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
             return None;
         }
         let (rows, n) = (linear.rows, linear.rows.len());
-        let zeros = |len: usize| (0..len).map(|_| T::Atomic::new(T::ZERO)).collect::<Vec<_>>();
+        let all = |len: usize, x: T| (0..len).map(|_| T::Atomic::new(x)).collect::<Vec<_>>();
         let strength = linear.l2 * n as f64;
         let square = |v: &f32| f64::from(*v).powi(2);
         // From 0: the sum of nothing is −0 otherwise, and a step of an empty row divides by it.
@@ -79,10 +78,9 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         Some(Self {
             linear,
             norms,
-            young: T::Atomic::new(if length <= LONG * n as f64 { T::ONE } else { T::ZERO }),
             scale: T::from_f64(1.0 / strength),
-            dual: zeros(n),
-            before: (zeros(rows.features()), zeros(n)),
+            dual: all(n, if length <= LONG * n as f64 { T::ZERO } else { -T::ZERO }),
+            before: (all(rows.features(), T::ZERO), all(n, T::ZERO)),
             initial: vec![T::ZERO; rows.features()],
         })
     }
@@ -114,8 +112,7 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
             if lost(a) <= lost(b) { high = b } else { low = a }
         }
         let share = (low + high) / 2.0;
-        self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(T::from_f64(share * u)));
-        self.young.set(T::ZERO);
+        self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(visited(T::from_f64(share * u))));
         self.initial = sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect();
     }
 
@@ -129,6 +126,12 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
     fn mixed(now: T, before: T, share: f64) -> T {
         now + T::from_f64(share) * (before - now)
     }
+}
+
+/// The dual value of a row that has been visited: see [`Dual::dual`].
+#[inline]
+fn visited<T: Real>(dual: T) -> T {
+    if dual == T::ZERO { -T::ZERO } else { dual }
 }
 
 /// The rows of a mini-batch and by how much the dual value of each is to change.
@@ -156,13 +159,12 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
     fn gradient<W: Weights<T> + ?Sized>(&self, examples: Range<usize>, w: &W, out: &mut Ascent<T>) {
         let Linear { rows, labels, loss, .. } = self.linear;
         out.changes.clear();
-        // Cleared between epochs, while no worker runs.
-        let young = self.young.get() == T::ONE && w.times() == T::ONE;
+        // The copies of blocks are far ahead as it is.
+        let single = w.times() == T::ONE;
         let of = |r: usize| {
             let (before, z, q) = (self.dual[r].get(), w.dot(rows.row(r)), w.times() * self.norms[r]);
-            // Not visited: of those that have been, zeros are negative.
             let first = before == T::ZERO && T::ONE / before > T::ZERO;
-            let longer = if young && first { self.longer(r) } else { T::ONE };
+            let longer = if single && first { self.longer(r) } else { T::ONE };
             loss.dual_step(longer * z, T::from_f32(labels[r]), before, longer * q) - before
         };
         out.changes.extend(examples.clone().map(of));
@@ -176,8 +178,7 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         let step = if batch == 1 { step } else { step / T::from_f64(batch as f64) };
         for (r, &change) in gradient.examples.clone().zip(&gradient.changes) {
             let change = step * change;
-            let dual = self.dual[r].get() + change;
-            self.dual[r].set(if dual == T::ZERO { -T::ZERO } else { dual });
+            self.dual[r].set(visited(self.dual[r].get() + change));
             // Without the shrinking: the penalty is in the dual values.
             weights.ridge_step(self.linear.rows.row(r), &self.linear.rarity, self.scale * change, T::ZERO);
         }
@@ -216,13 +217,13 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
 
     fn save_state(&self, state: &mut Vec<T>) {
         state.clear();
-        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1).chain([&self.young]);
+        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1);
         state.extend(cells.map(Cell::get));
     }
 
     fn restore_state(&self, state: &[T]) -> bool {
-        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1).chain([&self.young]);
-        let fits = state.len() == 2 * self.dual.len() + self.before.0.len() + 1;
+        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1);
+        let fits = state.len() == 2 * self.dual.len() + self.before.0.len();
         if fits {
             cells.zip(state).for_each(|(cell, &x)| cell.set(x));
         }
@@ -230,7 +231,6 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
     }
 
     fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {
-        self.young.set(T::ZERO);
         let target = target?;
         let (linear, n) = (self.linear, self.examples());
         let dual = |r: usize, share: f64| {
