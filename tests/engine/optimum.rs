@@ -58,9 +58,10 @@ fn long_blocks_of_dual_steps_add_up() {
         let alone = train(1, BlockSize::Rows(1));
         for (workers, block) in [(2, 100), (8, 25)] {
             let together = train(workers, BlockSize::Rows(block));
-            let told =
-                format!("{kind}, {workers} workers, blocks of {block}: {together} epochs, {alone} alone");
-            assert!(together <= 3.0 * alone, "{told}");
+            assert!(
+                together <= 3.0 * alone,
+                "{kind}, {workers} workers, blocks of {block}: {together} epochs, {alone} alone"
+            );
         }
         train(8, BlockSize::Auto);
     }

@@ -205,8 +205,7 @@ impl Algorithm {
             Algorithm::Minibatch => workers as u64,
             Algorithm::Rennala { batch } => batch,
             Algorithm::FedBuff { buffer } => buffer,
-            Algorithm::Blocks { length, .. } => length,
-            _ => 1,
+            _ => self.job_length(),
         }
     }
 
