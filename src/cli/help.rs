@@ -59,7 +59,7 @@ Algorithms for --algorithm:
   sdca              stochastic dual coordinate ascent on the same shared parameters:
                     no rate, linear convergence; soonest where rows are short,
                     ‖x‖² small against l2·rows, such as text
-  newton            an epoch of sgd, then Newton's method
+  newton            an epoch or two of sgd, then Newton's method
 --target-gap G stops when duality proves that the objective is at most 1 + G times
 its minimum: it needs a penalty and no intercept, and with hinge loss no L1 penalty.
 
@@ -69,7 +69,7 @@ Models for --model; labels may be any numbers, each a class:
   mlp:784-128-10    layers of these sizes, with biases, rectifiers between them (or
                     mlp:784-128-10,tanh) and the softmax of the outputs, or with
                     --loss squared one output that is a number; without penalty
-                    unless --l2 is said. Try --batch 64 --rate 0.1
+                    unless --l2 is said. Try --batch 64
   mf:32             factors of ratings, with biases; nmf:32 without and none below 0.
                     DATA has user, item and rating on each line, separated by ::, a
                     tab, a comma, a semicolon or blanks, or is a MatrixMarket file;
@@ -113,9 +113,9 @@ Examples:
   asyncsgd train housing.svm --loss squared --intercept --save house.model
   asyncsgd train data.svm --time-limit 30s --target-objective 0.33 --json run.json
   asyncsgd train data.svm --target-gap 1e-3
-  asyncsgd train iris.csv --label species --model softmax --test-fraction 0.3
+  asyncsgd train wine.csv --label quality --model softmax --test-fraction 0.3
   asyncsgd train train-images-idx3-ubyte.gz --test t10k-images-idx3-ubyte.gz \\
-    --model mlp:784-128-10 --batch 64 --rate 0.1
+    --model mlp:784-128-10 --batch 64
   asyncsgd train ratings.csv --model mf:32 --test-fraction 0.1 --save ratings.safetensors
   asyncsgd train data.svm --l1 1e-4 --target-gap 1e-4
   asyncsgd train data.svm --epochs 100 --checkpoint run.ckpt --checkpoint-every 30s

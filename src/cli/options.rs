@@ -136,7 +136,8 @@ pub struct StepArgs {
     /// How a gradient's delay τ changes its step, RULE or RULE@C with another concurrency C; see below
     #[arg(long, value_name = "RULE", default_value = "delay-adaptive", value_parser = value::value::<DelayRule>())]
     pub step: Given<DelayRule>,
-    /// The base rate; auto takes it from the curvature of the loss on the data
+    /// The base rate; auto takes it from the curvature of the loss on the data, or for a network from that along
+    /// some hundred gradients
     #[arg(long, value_name = "ETA", default_value = "auto", value_parser = value::auto_or_positive())]
     pub rate: Given<Option<f64>>,
     /// How the rate changes over the epochs; see below [default: a cosine over all epochs; constant with --average and

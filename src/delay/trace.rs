@@ -12,7 +12,8 @@
 //! - then, in that case, its weight as an f32.
 //!
 //! The first block has worker 2^32 − 2, no updates, and as its body three u64: the examples of the run, and of an
-//! update those of its block and of its mini-batch ([`TracedRun`]). The last block has worker 2^32 − 1 and as its body the number of all updates, a u64.
+//! update those of its block and of its mini-batch ([`TracedRun`]). The last block has worker 2^32 − 1 and as its
+//! body the number of all updates, a u64.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

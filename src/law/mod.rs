@@ -143,7 +143,9 @@ impl Group {
         let (workers, s) = match s[digits..].strip_prefix('x') {
             Some(law) if digits > 0 => {
                 let many = s[..digits].parse().ok().filter(|&many| many > 0);
-                let wrong = || Error::usage(format!("speed law {s:?}: found {} workers", &s[..digits]));
+                let expected = "expected a number from 1 on";
+                let wrong =
+                    || Error::usage(format!("speed law {s:?}: found {} workers, {expected}", &s[..digits]));
                 (Some(many.ok_or_else(wrong)?), law)
             }
             _ => (None, s),
