@@ -24,7 +24,8 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut gradient = objective.buffer();
     let mut hand = leash.map(|leash| leash.hand(objective.parameters()));
     let mut patch = (plan.grid && plan.hot > 0).then(|| Patch::new(plan.hot));
-    let mut block = (plan.block > 1 && patch.is_none()).then(|| Block::new(plan.hot, curvature));
+    let own = || Block::new(plan.hot, curvature).staggered(number, plan.workers);
+    let mut block = (plan.block > 1 && patch.is_none()).then(own);
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
     let (mut busy, mut from, mut waited) = (0, ticket.clock.completed(), false);

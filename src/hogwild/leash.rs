@@ -138,6 +138,7 @@ const SPARE: usize = 4;
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::Hogwild;
     use super::*;
 
     #[test]
@@ -149,6 +150,57 @@ mod tests {
         leash.set(vec![3.0, 4.0]);
         assert_eq!((leash.copy_to(&params), leash.iterations()), (7, 7));
         assert_eq!(params.snapshot(), [3.0, 4.0]);
+    }
+
+    /// Somebody else publishes whenever a step is made: no exchange can succeed while `rival` does.
+    struct Overtaken<'a> {
+        leash: &'a Leash<f32>,
+        times: crate::sync::Mutex<u32>,
+    }
+
+    impl Objective<f32> for Overtaken<'_> {
+        type Gradient = ();
+        fn parameters(&self) -> usize {
+            1
+        }
+        fn examples(&self) -> usize {
+            1
+        }
+        fn buffer(&self) {}
+        fn gradient<W: crate::weights::Weights<f32> + ?Sized>(&self, _: Range<usize>, _: &W, (): &mut ()) {}
+        fn descend<S: crate::weights::Sink<f32> + ?Sized>(&self, (): &(), step: f32, weights: &mut S) {
+            weights.update(0, |_| -step);
+            let mut left = self.times.lock().unwrap();
+            if *left > 0 {
+                *left -= 1;
+                self.leash.set(vec![100.0]);
+            }
+        }
+        fn value(&self, _: &[f32]) -> f64 {
+            0.0
+        }
+    }
+
+    #[test]
+    fn after_so_many_lost_exchanges_a_gradient_is_given_up() {
+        const RETRIES: u32 = 3;
+        let update = Update::Leashed { retries: RETRIES };
+        for (lost, kept) in [(0, true), (1, true), (RETRIES, true), (RETRIES + 1, false), (1000, false)] {
+            let leash = Leash::new(update, vec![0.0f32], 0).unwrap();
+            let rule = crate::step::constant(0.5);
+            let shared = Hogwild::with(Params::zeros(1), rule, 2, update, 1.0).unwrap();
+            let (mut worker, mut hand) = (shared.worker(), leash.hand(1));
+            let objective = Overtaken { leash: &leash, times: crate::sync::Mutex::new(lost) };
+            worker.apply_leashed(&mut hand, &objective, (&mut (), None), 0..1);
+            assert_eq!(worker.failed_attempts(), u64::from(lost.min(RETRIES + 1)), "{lost}");
+            let delays = worker.delays().snapshot();
+            assert_eq!((delays.count(), delays.kept_mass()), (1, f64::from(u8::from(kept))), "{lost}");
+            let mut now = Vec::new();
+            leash.copy_into(&mut now);
+            let before = if lost > 0 { 100.0 } else { 0.0 };
+            assert_eq!(now, [if kept { before - 0.5 } else { before }], "{lost}");
+            assert_eq!(leash.iterations(), u64::from(kept));
+        }
     }
 
     #[test]

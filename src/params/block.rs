@@ -59,6 +59,8 @@ pub(crate) struct Block<T> {
     /// Tables for rate × rows = `reach`, one for each N seen; started anew when `reach` moves by 2 %.
     tables: Vec<Table>,
     reach: f64,
+    /// The line with which publishing begins.
+    first: usize,
 }
 
 impl<T: Real> Block<T> {
@@ -69,7 +71,17 @@ impl<T: Real> Block<T> {
         let (local, base) = (vec![T::ZERO; hot], vec![T::ZERO; hot]);
         let flat = if levels.is_some() { Vec::new() } else { vec![0; hot] };
         let now = if levels.is_some() { Vec::new() } else { vec![T::ZERO; GROUP] }.into();
-        Self { local, base, levels, flat, now, tables: Vec::with_capacity(Self::TABLES), reach: f64::NAN }
+        let tables = Vec::with_capacity(Self::TABLES);
+        Self { local, base, levels, flat, now, tables, reach: f64::NAN, first: 0 }
+    }
+
+    /// The block of worker `number` of so many: it begins to publish at a place of its own, and goes on round. Where
+    /// differences are dense, workers that publish at the same time would else go through the same lines one behind the
+    /// other, and wait for each of them.
+    pub(crate) fn staggered(mut self, number: usize, workers: usize) -> Self {
+        let groups = self.local.len() / GROUP;
+        self.first = groups * number / workers * (GROUP / LINE);
+        self
     }
 
     /// How many N a worker keeps tables for; delays beyond are rare enough to be computed again.
@@ -109,7 +121,8 @@ impl<T: Real> Block<T> {
         let (lines, lines_rest) = cells[..self.local.len()].as_chunks::<LINE>();
         let (level, level_rest) = levels.as_chunks::<LINE>();
         let mut sums = Sums::default();
-        for (at, (((local, base), line), level)) in local.iter().zip(base).zip(lines).zip(level).enumerate() {
+        for at in (self.first..lines.len()).chain(0..self.first) {
+            let (local, base, line, level) = (&local[at], &base[at], &lines[at], &level[at]);
             if !known && at % (GROUP / LINE) == 0 {
                 let group = at * LINE..(at * LINE + GROUP).min(self.local.len());
                 let (local, base) = (&self.local[group.clone()], &self.base[group.clone()]);
@@ -331,6 +344,25 @@ mod tests {
         assert_eq!(publish([1.0, 3.0, 0.0]), (1.0, 0.5));
         assert_eq!(publish([5.0, 0.0, 0.0]), (0.5, 0.25));
         assert_eq!(publish([-1.0, 0.0, 0.0]), (2.0, 1.0));
+    }
+
+    #[test]
+    fn wherever_it_begins_a_block_publishes_all_of_its_difference_once() {
+        const HOT: usize = 3 * GROUP + 21;
+        for curvature in [None, Some(&[0.0; HOT][..])] {
+            for (number, first) in [(0, 0), (1, GROUP), (2, 2 * GROUP)] {
+                let params = Params::from_slice(&[1.0f64; HOT]);
+                let mut block = Block::new(HOT, curvature).staggered(number, 3);
+                assert_eq!(block.first * LINE, first);
+                block.refresh(params.cells());
+                let moved: Vec<f64> = (0..HOT).map(|i| i as f64).collect();
+                block.view::<Cas>(params.cells(), 1.0).axpy_dense(0, &moved, 1.0);
+                assert_eq!(block.publish::<Cas>(params.cells(), 1.0, 4.0, 1.0), (1.0, 0));
+                assert!(params.snapshot().iter().zip(moved).all(|(w, x)| *w == 1.0 + x));
+            }
+        }
+        // A few parameters are published as they lie.
+        assert_eq!(Block::<f64>::new(GROUP - 1, None).staggered(1, 2).first, 0);
     }
 
     #[test]
