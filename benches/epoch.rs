@@ -1,11 +1,17 @@
-//! One epoch of logistic regression on RCV1-shaped rows, against the same loop on plain floats.
+//! One epoch of logistic regression on RCV1-shaped rows, and of softmax regression on rows shaped like images, against
+//! the same loops on plain floats.
 
 use asyncsgd::delay::Recorder;
 use asyncsgd::{
-    BlockSize, Dataset, Logistic, Objective, Trainer, Update, clock::Clock, data::Synthetic, model::Model,
+    BlockSize, Dataset, Logistic, Objective, Trainer, Update,
+    clock::Clock,
+    data::Synthetic,
+    model::{Model, Network},
     step,
 };
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -93,9 +99,69 @@ fn epoch(c: &mut Criterion) {
     group.finish();
 }
 
+/// The sizes of MNIST, and the share of its pixels that are not 0.
+const PIXELS: usize = 784;
+const CLASSES: usize = 10;
+const INK: f64 = 0.19;
+const ROWS: usize = 10_000;
+
+/// The loop of softmax regression as one would write it: a row of the matrix for each pixel.
+fn plain_softmax(data: &Dataset, w: &mut [f32]) {
+    for i in 0..data.len() {
+        let (row, class) = (data.row(i), data.label(i) as usize);
+        let mut z = [0f32; CLASSES];
+        for (j, v) in row.iter() {
+            z.iter_mut().zip(&w[j * CLASSES..][..CLASSES]).for_each(|(z, w)| *z += v * w);
+        }
+        let most = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        z.iter_mut().for_each(|z| *z = (*z - most).exp());
+        let sum: f32 = z.iter().sum();
+        z.iter_mut().for_each(|z| *z /= sum);
+        z[class] -= 1.0;
+        for (j, v) in row.iter() {
+            let step = SOFTMAX_RATE * v;
+            w[j * CLASSES..][..CLASSES].iter_mut().zip(&z).for_each(|(w, z)| *w -= step * z);
+        }
+    }
+}
+
+const SOFTMAX_RATE: f32 = 0.01;
+
+/// One example an update: samples a second.
+fn softmax(c: &mut Criterion) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+    let (mut starts, mut ids, mut values) = (vec![0], Vec::new(), Vec::new());
+    for _ in 0..ROWS {
+        for pixel in (0..PIXELS as u32).filter(|_| rng.random_bool(INK)).collect::<Vec<_>>() {
+            ids.push(pixel);
+            values.push(rng.random::<f32>());
+        }
+        starts.push(ids.len() as u64);
+    }
+    let labels = (0..ROWS).map(|_| rng.random_range(0..CLASSES) as f32).collect();
+    let data = Dataset::from_csr(starts, ids, values, labels, PIXELS).expect("sound rows");
+    let data = data.multiclass().expect("ten classes").laid_out(0);
+
+    let mut group = c.benchmark_group("softmax 784x10, batch 1");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let mut w = vec![0f32; PIXELS * CLASSES];
+    group.bench_function("plain loop", |b| b.iter(|| plain_softmax(&data, black_box(&mut w))));
+    for workers in [1, 2] {
+        group.bench_function(BenchmarkId::new("workers", workers), |b| {
+            b.iter_custom(|epochs| {
+                let network = Network::softmax().with_l2(0.0);
+                let trainer = Trainer::new(network).workers(workers).epochs(epochs as f64);
+                let run = trainer.step(step::delay_adaptive(SOFTMAX_RATE.into())).run(&data);
+                Duration::from_secs_f64(run.expect("a run").last().train_seconds)
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(3));
-    targets = epoch
+    targets = epoch, softmax
 }
 criterion_main!(benches);
