@@ -165,6 +165,12 @@ pub struct Data {
     /// The original labels of the classes, in rising order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<f32>>,
+    /// The names of the classes, where labels are names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<Vec<String>>,
+    /// Whether values were bytes, which became shares of 1.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bytes: bool,
     /// The share of the rows whose label is the second of two classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<f64>,
@@ -242,6 +248,9 @@ pub struct Outcome {
 pub struct Class {
     /// Its label.
     pub label: f32,
+    /// Its name, where labels are names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Rows of it.
     pub rows: u64,
     /// Rows predicted as it.

@@ -106,6 +106,39 @@ fn the_table_tells_what_was_run() {
 }
 
 #[test]
+fn every_kind_of_model_has_its_quality_beside_its_speed() {
+    let folder = folder();
+    let ratings: String = (0..400).map(|k| format!("{},{},{}\n", k % 20, k * 7 % 13, k % 5)).collect();
+    fs::write(folder.path().join("ratings"), ratings).unwrap();
+    small(&folder, "held-out.svm", 30);
+    let options = "-j 1,2 -e 2 --repeats 2 --warm-up 0 --json -";
+    let rows = "train.svm --test held-out.svm";
+    for (data, model, figure) in [
+        (rows, "linear", "accuracy"),
+        (rows, "softmax", "accuracy"),
+        (rows, "mlp:9-4-2 --batch 4", "accuracy"),
+        (rows, "fm:2", "accuracy"),
+        ("ratings --test-fraction 0.2", "mf:2", "rmse"),
+    ] {
+        small(&folder, "train.svm", 300);
+        let mut command = asyncsgd();
+        command.current_dir(folder.path()).args(format!("bench {data} --model {model} {options}").split(' '));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{model}: {}", stderr(&output));
+        let record: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(record["settings"]["model"], model.split(' ').next().unwrap());
+        let cases = record["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 3);
+        assert!(cases.iter().all(|case| case["quality"][figure].is_f64()), "{model}: {}", cases[0]);
+        assert!(record["test"]["rows"].as_u64().unwrap() < 100);
+    }
+    let wrong = bench(&folder, "--model mf:2 --zero-based --l1 1").output().unwrap();
+    assert_eq!((wrong.status.code(), stderr(&wrong).lines().count()), (Some(2), 2), "{}", stderr(&wrong));
+    let table = bench(&folder, "--model softmax -j 1 -e 1 --repeats 1").output().unwrap();
+    assert!(stdout(&table).contains("objective  accuracy  p50"), "{}", stdout(&table));
+}
+
+#[test]
 fn the_roofline_is_measured_on_the_data() {
     let folder = folder();
     let data = small(&folder, "train.svm", 300);

@@ -51,6 +51,19 @@ fn ratings_are_factorized_saved_and_recommended() {
     let out = stdout(&run(&["predict", "--top", "1", "--model"], &[&model, &at("r.csv")]));
     let best = out.lines().find(|line| line.starts_with("u7\t")).unwrap();
     assert!(best.starts_with("u7\ti1\t") || best.starts_with("u7\ti9\t"), "{best}");
+    // Pairs need no rating; what is not known is told.
+    fs::write(at("pairs"), "user,item\nu7,i1\nu7,nobody's\nnobody,nothing\n").unwrap();
+    let out = run(&["predict", "--model"], &[&model, &at("pairs")]);
+    assert_eq!(stdout(&out).lines().count(), 3, "{}", stdout(&out));
+    let mean: f64 = stdout(&out).lines().last().unwrap().parse().unwrap();
+    let said = format!(
+        "2 of 3 are of a user or an item that the model does not know: predicted by the mean, {mean:.4},"
+    );
+    assert!(stderr(&out).starts_with(&said), "{}", stderr(&out));
+    let out = run(&["predict", "--top", "2", "--model"], &[&model, &at("pairs")]);
+    assert_eq!(stdout(&out).lines().count(), 2, "{}", stdout(&out));
+    assert!(stdout(&out).lines().all(|line| line.starts_with("u7\t") && !line.contains("\ti1\t")));
+    assert_eq!(stderr(&out), "1 lines left out: the model does not know their users\n");
     let wrong =
         asyncsgd().args(["predict", "--scores", "--model"]).arg(&model).arg(at("r.csv")).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
@@ -174,6 +187,8 @@ fn what_does_not_fit_is_told_before_the_work() {
         (&["--model", "skipgram:8", "--test-fraction", "0.1"], "expected neither for word vectors"),
         (&["--model", "mf:8", "--save", "x.model"], "expected a name that ends in .safetensors"),
         (&["--model", "mf:8", "--zero-based"], "--zero-based: expected it left out for ratings"),
+        (&["--model", "ffm:8", "--missing", "0"], "--missing: expected it left out for rows with fields"),
+        (&["--model", "skipgram:8", "--label", "y"], "--label: expected it left out for text"),
     ] {
         let out = asyncsgd().arg("train").arg(&data).args(options).output().unwrap();
         assert_eq!(out.status.code(), Some(2), "{options:?}: {}", stderr(&out));

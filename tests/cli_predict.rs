@@ -1,9 +1,13 @@
 //! Saved models: what `train` saves, `predict` predicts; and files are replaced whole or not at all.
 
 mod common;
+#[path = "common/schema.rs"]
+mod schema;
 
+use asyncsgd::model::{Precision, Tensor, TensorModel};
 use asyncsgd::{Metrics, SavedModel};
 use common::{asyncsgd, folder, small, stderr, stdout};
+use serde_json::json;
 use std::fs;
 use std::process::Command;
 
@@ -80,6 +84,171 @@ fn labels_that_the_model_does_not_know_give_predictions_without_metrics() {
     fs::write(&unknown, "0 1:1\n0 5:1\n").unwrap();
     let out = asyncsgd().args(["predict", "--model"]).arg(&model).arg(&unknown).output().unwrap();
     assert_eq!((stdout(&out).as_str(), stderr(&out).as_str()), ("1\n-1\n", ""));
+}
+
+/// Runs the program on files of a folder.
+fn in_folder(folder: &tempfile::TempDir, line: &str) -> std::process::Output {
+    asyncsgd().current_dir(folder.path()).args(line.split_whitespace()).output().unwrap()
+}
+
+/// Petals in centimetres, so that classes can be told apart; a hole in the first row.
+fn flowers(header: &str, row: impl Fn(f64, f64, &str) -> String) -> String {
+    let kinds = [("setosa", 1.0, 0.2), ("versicolor", 4.0, 1.3), ("virginica", 6.0, 2.2)];
+    let rows = (0..90).map(|k| {
+        let (name, length, width) = kinds[k % 3];
+        let (a, b) = ((k / 3 % 5) as f64 / 10.0, (k / 3 % 4) as f64 / 20.0);
+        row(length + a, width + b, name)
+    });
+    format!("{header}\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn tables_are_predicted_by_the_names_of_their_columns_and_classes() {
+    let folder = folder();
+    let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
+    write("train.csv", flowers("length,width,species", |a, b, name| format!("{a},{b},{name}\n")));
+    // Other order, labels first, and then none.
+    write("test.csv", flowers("species,width,length", |a, b, name| format!("{name},{b},{a}\n")));
+    write("new.csv", "width,length\n2.2,6\n0.2,1\n1.3,\n".into());
+    write("other.csv", "length,height\n1,2\n".into());
+    let names: Vec<&str> = (0..90).map(|k| ["setosa", "versicolor", "virginica"][k % 3]).collect();
+    let options = "--label species --missing mean --intercept -j 1 -e 200 --l2 1e-4";
+    for model in ["linear", "softmax", "mlp:2-8-3"] {
+        let options = if model == "mlp:2-8-3" { options.replace("--intercept", "") } else { options.into() };
+        let line = format!(
+            "train train.csv --test test.csv --model {model} {options} --save m.safetensors --json run.json"
+        );
+        let out = in_folder(&folder, &line);
+        assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+        if model == "linear" {
+            assert!(
+                stdout(&out).contains("\n  setosa ") && stdout(&out).contains("\nversicolor "),
+                "{}",
+                stdout(&out)
+            );
+        }
+        let record = schema::valid(&fs::read(folder.path().join("run.json")).unwrap());
+        assert_eq!(record["data"]["class_names"][1], "versicolor");
+        assert_eq!(record["final"]["accuracy"], 1.0, "{model}");
+
+        let out = in_folder(&folder, "predict test.csv --model m.safetensors");
+        assert!(stdout(&out).lines().eq(names.iter().copied()), "{model}: {}{}", stdout(&out), stderr(&out));
+        assert!(stderr(&out).starts_with("accuracy 100.00 %"), "{model}: {}", stderr(&out));
+        // The mean of the training data, 3.9, is that of a versicolor's length.
+        let out = in_folder(&folder, "predict new.csv --missing mean --model m.safetensors");
+        assert_eq!(
+            (stdout(&out).as_str(), stderr(&out).as_str()),
+            ("virginica\nsetosa\nversicolor\n", ""),
+            "{model}"
+        );
+        let out = in_folder(&folder, "predict other.csv --model m.safetensors");
+        assert_eq!(out.status.code(), Some(2));
+        assert!(
+            stderr(&out).contains("other.csv:1: found column 'height', expected the features"),
+            "{}",
+            stderr(&out)
+        );
+    }
+    for options in ["--loss squared", "--model mlp:2-4-1 --loss squared", "--model fm:2 --loss huber"] {
+        let out = in_folder(&folder, &format!("train train.csv --label species {options}"));
+        assert_eq!(out.status.code(), Some(2));
+        assert!(stderr(&out).contains("found labels that are names"), "{options}: {}", stderr(&out));
+    }
+}
+
+#[test]
+fn networks_of_numbers_tell_their_errors() {
+    let folder = folder();
+    let rows: String =
+        (0..200).map(|k| format!("{},{}\n", f64::from(k % 10) / 10.0, f64::from(k % 10) / 5.0)).collect();
+    fs::write(folder.path().join("line.csv"), format!("x,y\n{rows}")).unwrap();
+    let options = "--model mlp:1-8-1 --loss squared -j 1 -e 50 --save m.safetensors --json run.json";
+    let out = in_folder(&folder, &format!("train line.csv {options}"));
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    let record = schema::valid(&fs::read(folder.path().join("run.json")).unwrap());
+    let figure = |name: &str| record["final"][name].as_f64().unwrap();
+    assert!(figure("rmse") < 0.1);
+    let out = in_folder(&folder, "predict line.csv --model m.safetensors");
+    let told = format!("RMSE {:.5} · MAE {:.5} (200 rows)\n", figure("rmse"), figure("mae"));
+    assert_eq!(stderr(&out), told);
+}
+
+#[test]
+fn options_that_a_model_does_not_take_are_refused_together() {
+    let folder = folder();
+    trained(&folder, &small(&folder, "data.svm", 50), "m.safetensors");
+    let refused = |line: &str, lines: usize, said: &str| {
+        let out = in_folder(&folder, line);
+        assert_eq!(
+            (out.status.code(), stderr(&out).lines().count()),
+            (Some(2), lines),
+            "{line}: {}",
+            stderr(&out)
+        );
+        assert!(stderr(&out).contains(said), "{line}: {}", stderr(&out));
+    };
+    refused("predict data.svm --model m.safetensors --top 3", 1, "--top: expected it left out for a linear");
+    let table = "--label y --labels l --missing mean";
+    refused(
+        &format!("predict --model m.safetensors {table}"),
+        3,
+        "--label: expected it left out for the embedded",
+    );
+    refused(&format!("train {table}"), 3, "--missing: expected it left out for the embedded flights");
+    refused(
+        &format!("train data.svm --model mf:4 --zero-based {table}"),
+        4,
+        "--labels: expected it left out for ratings",
+    );
+    refused("train data.svm --missing 0", 1, "found no CSV, expected no missing values");
+    for (model, kind) in [("softmax", "a network of classes"), ("fm:2", "a machine of logistic loss")] {
+        let out =
+            in_folder(&folder, &format!("train data.svm --model {model} -j 1 --quiet --save n.safetensors"));
+        assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+        refused(
+            "predict data.svm --model n.safetensors --top 3",
+            1,
+            &format!("--top: expected it left out for {kind}"),
+        );
+        refused("predict --model n.safetensors", 1, "data: found none, expected a file");
+    }
+}
+
+/// Files that claim more than they hold take no memory for it.
+#[test]
+fn damaged_models_are_refused_by_their_size() {
+    let folder = folder();
+    fs::write(folder.path().join("rows"), "1 1:1\n").unwrap();
+    let huge = 4_000_000_000u32;
+    let number = |name: &str| Tensor::new(name, &[1], &[1.0f32]);
+    let entries = |entries: serde_json::Value| entries.as_object().unwrap().clone().into_iter().collect();
+    let machine = json!({"loss": "logistic", "classes": [0, 1], "features": huge, "one_based": true});
+    let fields = json!({"loss": "logistic", "classes": [0, 1], "ids": [u32::MAX - 1], "fields": 1});
+    let many = json!({"loss": "logistic", "classes": [0, 1], "ids": [1], "fields": huge});
+    let network = json!({"labels": [0, 1], "features": 1, "one_based": true, "output": "softmax"});
+    let wide = json!({"labels": [0, 1], "features": huge, "one_based": true, "output": "softmax"});
+    let ratings = json!({"users": ["a"], "items": ["b"], "mean": 0.0, "scale": 1.0});
+    let one = Tensor::new("factors", &[1, 1, 1], &[1.0f32]);
+    for (model, about, tensors) in [
+        ("fm:65536", machine, vec![number("bias"), number("weights")]),
+        ("ffm:1", fields, vec![number("bias"), number("weights"), one.clone()]),
+        ("ffm:65536", many, vec![number("bias"), number("weights"), one]),
+        ("mlp:1-1000000-1000000-2", network, vec![number("weight1")]),
+        ("softmax", wide, vec![number("weight1")]),
+        ("mf:4", ratings, vec![Tensor::new("users", &[1, 1], &[1.0f32])]),
+    ] {
+        let model = TensorModel {
+            model: model.into(),
+            about: entries(about),
+            tensors,
+            precision: Precision::F32,
+            provenance: [].into(),
+        };
+        model.save(&folder.path().join("m.safetensors")).unwrap();
+        let out = in_folder(&folder, "predict rows --model m.safetensors");
+        assert_eq!(out.status.code(), Some(2), "{}: {}", model.model, stderr(&out));
+        assert_eq!(stderr(&out).lines().count(), 1, "{}: {}", model.model, stderr(&out));
+    }
 }
 
 /// On a file system of a few pages, which only root can make.

@@ -1,6 +1,6 @@
 //! Layout, restoring, splitting, classes, and construction from arrays.
 
-use asyncsgd::{Dataset, Error, Loader};
+use asyncsgd::{Dataset, Error, Loader, data::Columns};
 
 /// A row of the source: its number, label, and features by original id.
 type SourceRow = (u32, f32, Vec<(u32, f32)>);
@@ -200,10 +200,13 @@ fn a_split_depends_on_the_seed_and_not_on_the_layout() {
 
 #[test]
 fn names_follow_their_features() {
-    let names = ["a", "b", "c", "d"].map(String::from).to_vec();
-    let data = load(TEXT).with_names(names).unwrap();
+    let columns = |names: &[&str]| {
+        let names = Some(names.iter().map(|&name| name.to_owned()).collect());
+        Columns { names, ..Columns::default() }
+    };
+    let data = load(TEXT).with_columns(columns(&["a", "b", "c", "d"])).unwrap();
     assert_eq!([0, 1, 2, 3].map(|rank| data.feature_name(rank).unwrap()), ["d", "c", "a", "b"]);
-    assert!(matches!(data.with_names(vec!["a".into()]), Err(Error::Usage(_))));
+    assert!(matches!(data.with_columns(columns(&["a"])), Err(Error::Usage(_))));
 }
 
 const ORDER_0: [u32; 10] = [1, 4, 5, 8, 6, 7, 0, 2, 9, 3];

@@ -200,3 +200,29 @@ fn rows_with_fields_are_read_and_scaled() {
     let one = FieldRows::bytes("t", "1 0:1:1\n", 0).unwrap().binary().unwrap_err().to_string();
     assert_eq!(one, "t: found 1 different labels, expected two, for a classifier");
 }
+
+#[test]
+fn to_predict_pairs_need_no_ratings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pairs");
+    let names = [["ann", "bob"].map(str::to_owned).to_vec(), ["x", "y"].map(str::to_owned).to_vec()];
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let read = Ratings::like_names(&path, &names)?;
+        Ok::<_, asyncsgd::Error>((0..read.len()).map(|p| read.get(p)).collect::<Vec<_>>())
+    };
+    let users = |text: &str| read(text).unwrap().iter().map(|rating| rating.0).collect::<Vec<_>>();
+    assert_eq!(users("bob,x\nann,y\n"), [Some(1), Some(0)]);
+    assert!(read("bob,x\n").unwrap()[0].2.is_nan());
+    // A header is no pair, but one of which something is known, or that has a number, is.
+    assert_eq!(users("userId,movieId\nbob,x\n"), [Some(1)]);
+    assert_eq!(users("eve,x\nbob,x\n"), [None, Some(1)]);
+    assert_eq!(users("eve,7\nbob,x\n"), [None, Some(1)]);
+    assert_eq!(read("user,item,rating\nbob,x,4\n").unwrap(), [(Some(1), Some(0), 4.0)]);
+    for bad in ["user,item\n", "bob\n", "bob,x,5\nbob,x,good\n"] {
+        assert_eq!(read(bad).unwrap_err().exit_code(), 2, "{bad}");
+    }
+    // Trained is on ratings.
+    std::fs::write(&path, "bob,x\n").unwrap();
+    assert!(Ratings::open(&path, 0).is_err());
+}

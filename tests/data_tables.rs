@@ -22,7 +22,12 @@ fn write(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 
 /// An array as NumPy saves it.
 fn npy(kind: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
+    ordered(kind, "False", shape, data)
+}
+
+/// The same, perhaps column by column.
+fn ordered(kind: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': ({shape}), }}");
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');
     }
@@ -72,6 +77,7 @@ fn all_forms_of_the_same_table_are_the_same_rows() {
     let halves: Vec<u8> = VALUES.iter().flat_map(|&x| half::f16::from_f32(x).to_le_bytes()).collect();
     let big: Vec<u8> = VALUES.iter().flat_map(|&x| f64::from(x).to_be_bytes()).collect();
     let dense = npy("<f4", "3, 3", &floats(&VALUES));
+    let columns: Vec<f32> = (0..9).map(|at| VALUES[at % 3 * 3 + at / 3]).collect();
     let pair = [("X", dense.clone()), ("y", npy("<i8", "3,", &ints(&[3, -1, 3])))];
     let csr = [
         ("indptr", npy("<i8", "4,", &ints(&[0, 2, 3, 6]))),
@@ -91,6 +97,7 @@ fn all_forms_of_the_same_table_are_the_same_rows() {
         ("a mark", alone("w.csv", format!("\u{feff}{csv}").as_bytes())),
         ("no header", beside("x.csv", b"1.5,0,2\n0,-4,0\n0.25,8,1\n")),
         ("f32", beside("f4.npy", &dense)),
+        ("by column", beside("f.npy", &ordered("<f4", "True", "3, 3", &floats(&columns)))),
         ("f16", beside("f2.npy", &npy("<f2", "3, 3", &halves))),
         ("big-endian f64", beside("f8.npy", &npy(">f8", "3, 3", &big))),
         ("stored", alone("s.npz", &npz(&pair, stored))),
@@ -122,7 +129,27 @@ fn images_are_scaled_and_find_their_labels() {
     write(&folder, "t-labels-idx1-ubyte.gz", packed.finish().unwrap());
     let data = Dataset::open(&path).unwrap();
     assert_eq!(text(&data), "7 2:1 3:0.2\n4 4:0.4\n");
-    assert_eq!(data.features(), 4);
+    assert!(data.features() == 4 && data.of_bytes());
+    // The same bytes in NumPy's formats, dense and sparse; other whole numbers stay.
+    let bytes = [0, 255, 51, 0, 0, 0, 0, 102];
+    let sparse = [
+        ("indptr", npy("<i8", "3,", &ints(&[0, 2, 3]))),
+        ("indices", npy("<i8", "3,", &ints(&[1, 2, 3]))),
+        ("data", npy("|u1", "3,", &[255, 51, 102])),
+        ("shape", npy("<i8", "2,", &ints(&[2, 4]))),
+    ];
+    let labels = write(&folder, "labels.txt", "7\n4\n");
+    for (name, file) in [
+        ("u1.npy", npy("|u1", "2, 4", &bytes)),
+        ("u1.npz", npz(&[("X", npy("|u1", "2, 4", &bytes))], zip::CompressionMethod::Stored)),
+        ("csr.npz", npz(&sparse, zip::CompressionMethod::Stored)),
+    ] {
+        let same = Loader::new(write(&folder, name, file)).labels(&labels).load().unwrap();
+        assert_eq!((text(&same), same.of_bytes()), (text(&data), true), "{name}");
+    }
+    let small = npy("|i1", "2, 4", &bytes.map(|x| x / 2));
+    let whole = Loader::new(write(&folder, "i1.npy", small)).labels(&labels).load().unwrap();
+    assert_eq!((text(&whole).as_str(), whole.of_bytes()), ("7 2:127 3:25\n4 4:51\n", false));
     let shorts = idx(11, &[1, 2], &[0xff, 0xfe, 1, 0]);
     let data = Loader::new(write(&folder, "shorts", shorts)).labels(write(&folder, "one", "5")).load();
     assert_eq!(text(&data.unwrap()), "5 1:-2 2:256\n");
@@ -141,6 +168,15 @@ fn missing_values_are_refused_or_filled() {
     );
     assert_eq!(text(&with("mean").unwrap()), "1 1:4 2:4\n2 1:3 2:4\n3 1:5 2:4\n");
     assert_eq!(text(&with("-1").unwrap()), "1 1:-1 2:4\n2 1:3 2:-1\n3 1:5 2:-1\n");
+    // A test set's holes are filled with the training set's means, in whatever order the columns are.
+    let train = with("mean").unwrap();
+    assert_eq!(train.columns().means, Some(vec![4.0, 4.0]));
+    let test = write(&folder, "test.csv", "b,y,a\n100,1,200\n,2,\n");
+    let like = |train: &Dataset| Loader::new(&test).missing(Missing::Mean).like(train).load();
+    assert_eq!(text(&like(&train).unwrap()), "1 1:200 2:100\n2 1:4 2:4\n");
+    assert_eq!(text(&like(&train.with_intercept()).unwrap()), "1 1:200 2:100\n2 1:4 2:4\n");
+    let unknown = like(&with("0").unwrap()).unwrap_err().to_string();
+    assert!(unknown.contains("found missing values, expected means of the training data"), "{unknown}");
     assert_eq!("0.5".parse::<Missing>().unwrap().to_string(), "0.5");
     assert!("inf".parse::<Missing>().is_err() && "median".parse::<Missing>().is_err());
 }
@@ -151,18 +187,75 @@ fn a_test_set_has_the_columns_of_its_training_set() {
     let train = Dataset::open(write(&folder, "a.csv", "a,b,y\n1,2,0\n0,3,1\n")).unwrap();
     let like = |name: &str, text: &str| Loader::new(write(&folder, name, text)).like(&train).load();
     assert_eq!(text(&like("b.csv", "a,b,y\n4,0,1\n").unwrap()), "1 1:4\n");
-    let other = like("c.csv", "b,a,y\n4,0,1\n").unwrap_err().to_string();
-    assert!(
-        other.contains("found feature 1 called 'b', expected the columns of the training data"),
-        "{other}"
-    );
-    let wide = like("d.csv", "a,b,c,y\n4,0,1,1\n").unwrap_err().to_string();
-    assert!(wide.contains("found 3 features, expected at most 2"), "{wide}");
+    assert_eq!(text(&like("c.csv", "b,y,a\n4,1,0.5\n0,0,7\n").unwrap()), "1 1:0.5 2:4\n0 1:7\n");
+    for (name, table, said) in [
+        ("d.csv", "a,b,c,y\n4,0,1,1\n", ":1: found column 'c', expected the features of the training data"),
+        ("e.csv", "b,y\n4,1\n", ":1: found no column 'a', expected all features of the training data"),
+        ("f.csv", "a,a,b,y\n4,4,4,1\n", ":1: found column 'a' twice, expected it once"),
+    ] {
+        let told = like(name, table).unwrap_err().to_string();
+        assert!(told.contains(said), "{told}");
+    }
     let biased = train.clone().with_intercept();
-    let path = write(&folder, "e.csv", "a,b,y\n4,0,1\n");
+    let path = write(&folder, "g.csv", "b,a,y\n0,4,1\n");
     let test = Loader::new(path).like(&biased).load().unwrap();
-    assert_eq!((test.features(), test.nonzeros()), (3, 2));
+    assert_eq!((test.features(), test.nonzeros(), text(&test).as_str()), (3, 2, "1 1:4\n"));
     assert_eq!(test.row(0).ids()[0] as usize, biased.intercept().unwrap());
+    // Without names by their place: none more, and of full rows none fewer.
+    let labels = write(&folder, "labels", "1\n");
+    for (width, values) in [(1, &[1.0][..]), (3, &[1.0, 2.0, 3.0])] {
+        let path = write(&folder, "rows.npy", npy("<f4", &format!("1, {width}"), &floats(values)));
+        let told = Loader::new(path).labels(&labels).like(&train).load().unwrap_err().to_string();
+        assert!(told.contains(&format!("found {width} features, expected 2, as in the training")), "{told}");
+    }
+    let sparse = "%%MatrixMarket matrix coordinate real general\n1 1 1\n1 1 3\n";
+    let path = write(&folder, "rows.mtx", sparse);
+    assert_eq!(text(&Loader::new(path).labels(&labels).like(&train).load().unwrap()), "1 1:3\n");
+}
+
+#[test]
+fn labels_may_be_names_of_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |text: &str| Loader::new(write(&folder, "a.csv", text)).load();
+    let data = load("a,class\n1,versicolor\n2,setosa\n3,2\n4,setosa\n").unwrap();
+    let names = ["2", "setosa", "versicolor"].map(str::to_owned);
+    assert_eq!(
+        (text(&data).as_str(), data.class_names()),
+        ("2 1:1\n1 1:2\n0 1:3\n1 1:4\n", Some(&names[..]))
+    );
+    // Others are read alike, wherever the labels are, and what is not known is an error or, to predict, none.
+    let test = write(&folder, "b.csv", "class,a\nsetosa,5\nvirginica,6\n");
+    let told = Loader::new(&test).like(&data).load().unwrap_err().to_string();
+    assert!(told.contains("b.csv:3:1: found 'virginica' in column 'class', expected a label as"), "{told}");
+    let test = Loader::new(&test).like(&data).unlabelled().load().unwrap();
+    assert!(test.label(0) == 1.0 && test.label(1).is_nan());
+    // Without a header the first row has a name only where the labels are said to be.
+    let bare = write(&folder, "c.csv", "1,x\n2,y\n");
+    assert_eq!(text(&Loader::new(&bare).label("2").load().unwrap()), "0 1:1\n1 1:2\n");
+    let told = load("a,y\n1,1\n2,two\n").unwrap_err().to_string();
+    assert!(told.contains(":3:2: found 'two' in column 'y', expected a finite number"), "{told}");
+    let told = data.numeric().unwrap_err().to_string();
+    assert!(told.contains("found labels that are names ('2', …), expected numbers"), "{told}");
+    let told = load("a,y\n1,p\n2,q\n2,r\n").unwrap().binary().unwrap_err().to_string();
+    assert!(told.contains("found a third label, r in row 3, expected two classes, as are p and q"), "{told}");
+}
+
+#[test]
+fn options_that_say_nothing_are_refused_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let svm = write(&folder, "a.svm", "1 1:2\n2 1:3\n");
+    let told = |loader: Loader| loader.label("y").missing(Missing::Mean).load().unwrap_err().to_string();
+    let lines = told(Loader::new(&svm).labels(&svm));
+    for (line, said) in lines.lines().zip(["no file of them", "no column of labels", "no missing values"]) {
+        assert!(line.contains(&format!("expected {said}")), "{line}");
+    }
+    assert_eq!(lines.lines().count(), 3);
+    let images = write(&folder, "images", idx(8, &[1, 1], &[1]));
+    assert_eq!(told(Loader::new(&images).labels(write(&folder, "labels", "1\n"))).lines().count(), 2);
+    // Also where the rows are in the cache already.
+    let cache = folder.path().join("cache");
+    Loader::new(&svm).cache(&cache).load().unwrap();
+    assert!(Loader::new(&svm).cache(&cache).missing(Missing::Mean).load().is_err());
 }
 
 #[test]
@@ -256,6 +349,19 @@ fn labels_in_two_places_are_refused() {
     let csv = write(&folder, "a.csv", "a,y\n1,2\n3,4\n");
     let told = Loader::new(&csv).labels(&labels).load().unwrap_err().to_string();
     assert!(told.contains("several sources of labels"), "{told}");
+    let told = Loader::new(&csv).labels(&labels).label("y").load().unwrap_err().to_string();
+    assert!(told.contains("found labels, expected none beside those in a file"), "{told}");
+    let rows = [("X", npy("<f4", "2, 1", &floats(&[1.0; 2]))), ("y", npy("<i8", "2,", &ints(&[1, 2])))];
+    let rows = write(&folder, "a.npz", npz(&rows, zip::CompressionMethod::Stored));
+    let told = Loader::new(&rows).labels(&labels).load().unwrap_err().to_string();
+    assert!(told.contains("found labels, expected none beside those in a file"), "{told}");
+    let large = npy("<i8", "3,", &ints(&[1, 16_777_216, 16_777_217]));
+    let large = [("X", npy("<f4", "3, 1", &floats(&[1.0; 3]))), ("y", large)];
+    let large = Dataset::open(write(&folder, "b.npz", npz(&large, zip::CompressionMethod::Stored))).unwrap();
+    for told in [large.clone().binary(), large.multiclass()] {
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("found label 16777216 in row 2, expected classes between"), "{told}");
+    }
     let told = Loader::new(&csv).label("z").load().unwrap_err().to_string();
     assert!(told.contains("no column 'z', expected its name, or 1 to 2"), "{told}");
     assert_eq!(text(&Loader::new(&csv).label("1").load().unwrap()), "1 1:2\n3 1:4\n");

@@ -40,7 +40,7 @@ fn three() -> SavedModel {
         l2: Some(0.1),
         l1: Some(0.0),
         one_based: true,
-        names: None,
+        columns: asyncsgd::data::Columns::default(),
         precision: Precision::F64,
         provenance: [("step".to_owned(), "delay-adaptive".to_owned())].into(),
     }

@@ -3,6 +3,7 @@
 
 use asyncsgd::{
     Dataset, Error, Loader, Logistic, SavedModel, Trainer,
+    data::Columns,
     model::{LossKind, ModelFormat, Precision},
     scores,
 };
@@ -26,7 +27,12 @@ fn example() -> SavedModel {
         weights: vec![0.1, -2.5e-300, 0.0, 1.0 / 3.0, f64::MAX],
         bias: vec![-0.7],
         one_based: true,
-        names: Some(["a", "b c", "\"\n", "", "é"].map(str::to_owned).to_vec()),
+        columns: Columns {
+            names: Some(["a", "b c", "\"\n", "", "é"].map(str::to_owned).to_vec()),
+            label: Some("y".into()),
+            classes: None,
+            means: Some(vec![0.1, -2.0, 0.0, 1.5, f32::MAX]),
+        },
         precision: Precision::F64,
         provenance: [("step".to_owned(), "delay-adaptive".to_owned())].into(),
     }
@@ -47,7 +53,7 @@ fn safetensors_keep_everything() {
         precision: Precision::F32,
         weights: vec![f64::from(0.1f32), -3.0],
         bias: Vec::new(),
-        names: None,
+        columns: Columns::default(),
         one_based: false,
         loss: LossKind::Huber,
         classes: Vec::new(),
@@ -79,7 +85,7 @@ fn liblinear_text_keeps_what_predictions_need() {
             let expected = SavedModel {
                 l2: None,
                 l1: None,
-                names: None,
+                columns: Columns::default(),
                 provenance: [("format".to_owned(), "LIBLINEAR text".to_owned())].into(),
                 ..model.clone()
             };
@@ -121,14 +127,15 @@ fn liblinear_text_is_as_liblinear_writes_it() {
 
 #[test]
 fn a_trained_model_scores_as_in_training() {
-    let names = ["w", "x", "y", "z"].map(str::to_owned).to_vec();
+    let names = Some(["w", "x", "y", "z"].map(str::to_owned).to_vec());
+    let columns = Columns { names, ..Columns::default() };
     for intercept in [false, true] {
-        let data = small().with_names(names.clone()).unwrap();
+        let data = small().with_columns(columns.clone()).unwrap();
         let data = if intercept { data.with_intercept() } else { data };
         let run = Trainer::new(Logistic::l2(0.01)).workers(1).epochs(20).run(&data).unwrap();
         let model = SavedModel::new(LossKind::Logistic, &data, &run.weights);
         assert_eq!((model.weights.len(), !model.bias.is_empty()), (4, intercept));
-        assert_eq!(model.names.as_ref(), Some(&names));
+        assert_eq!(model.columns, columns);
         assert_eq!((&model.classes[..], model.one_based), (&[0.0, 1.0][..], true));
         assert_eq!(model.provenance["data-hash"], data.hash());
 
@@ -264,7 +271,7 @@ fn header(metadata: &str, kind: &str, shape: &str, end: &str) -> String {
     )
 }
 
-const META: &str = r#"{"format":1,"loss":"hinge","l2":0.1,"l1":0.0,"classes":[0.0,1.0],"one_based":true,"names":null,"provenance":{}}"#;
+const META: &str = r#"{"format":1,"loss":"hinge","l2":0.1,"l1":0.0,"classes":[0.0,1.0],"one_based":true,"columns":{},"provenance":{}}"#;
 
 #[test]
 fn damaged_safetensors() {
@@ -289,7 +296,7 @@ fn damaged_safetensors() {
         load(&META.replace("\"format\":1", "\"format\":2"), "F32", "[1]", "4", &one),
         load(&META.replace("[0.0,1.0]", "null"), "F32", "[1]", "4", &one),
         load(&META.replace("[0.0,1.0]", "[1.0,1.0]"), "F32", "[1]", "4", &one),
-        load(&META.replace("\"names\":null", "\"names\":[]"), "F32", "[1]", "4", &one),
+        load(&META.replace(r#""columns":{}"#, r#""columns":{"names":[]}"#), "F32", "[1]", "4", &one),
         load(META, "F16", "[2]", "4", &one),
         load(META, "F32", "[1,1]", "4", &one),
         load(META, "F32", "[1000000000000]", "4000000000000", &one),

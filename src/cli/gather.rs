@@ -201,6 +201,8 @@ pub fn data(data: &Dataset, embedded: bool) -> Data {
         nonzeros: data.nonzeros() - intercept * data.len(),
         hash: data.hash().into(),
         classes: data.classes().map(<[f32]>::to_vec),
+        class_names: data.class_names().map(<[String]>::to_vec),
+        bytes: data.of_bytes(),
         positive: data.classes().filter(|classes| classes.len() == 2).map(|_| positive),
         ..Data::default()
     }

@@ -80,18 +80,24 @@ Models for --model; labels may be any numbers, each a class:
   skipgram:100      word vectors by negative sampling; DATA is text. Also with
                     skipgram:100,window=5,negatives=5,sample=0.0001,min-count=5
                     --save also writes word2vec's text (.vec, .txt) and binary (.bin)
---optimizer momentum:0.9 or adam keeps means of each worker's own gradients. Asynchrony
-acts like momentum by itself: with n workers like 1 - 1/n.
+--optimizer momentum:0.9 or adam keeps means of each worker's own gradients, one or two
+numbers a parameter, and each step goes through all of them, however few the gradient
+has: for networks with --batch, not for sparse rows with many features. Asynchrony acts
+like momentum by itself: with n workers like 1 - 1/n.
 --update leashed is for consistent reads: a gradient is computed from one state of all
 parameters and applied to one, with an exact delay; after RETRIES (16) lost exchanges it
 is dropped.
 
 Data are told apart by their content:
   LIBSVM text       label index:value …
-  CSV               commas, semicolons or tabs; a header where a field is no number
+  CSV               commas, semicolons or tabs; a header where a field is no number.
+                    Labels may be names of classes
   .npy, .npz        rows; X and y; or a CSR matrix as scipy's save_npz writes it
-  idx               the MNIST files: bytes are scaled to 0..1
+  idx               the MNIST files
   MatrixMarket      coordinate or array, with --labels
+Bytes (idx, .npy of type u1) become shares of 1. Test rows have the columns of the training
+rows, in any order where they have names, and --missing mean fills them with the means of
+the training data's file; a saved model keeps names, means and classes for predict.
 
 --l2 A..B is a path, three to a power of ten; A..B:N has N. Models are trained from
 strong to weak, each from the one before; the best on held-out rows is saved. With
@@ -139,14 +145,19 @@ number for each class, in the order of the labels. Where the data have labels th
 the model knows, metrics are told on standard error, and how well each class is
 predicted.
 
-Of a file of ratings their predictions are printed, with --top the best items of each
-of its users that it does not rate. For word vectors, a line of one word asks for its
-neighbours, one of three or four for the word that is to the third as the second is
-to the first.
+Columns of CSV are told by their names, in any order, where the model was trained on
+some; --missing mean takes the means of its training data.
+
+Of a file of ratings, or of a user and an item on each line, their predictions are
+printed, with --top the best items of each of its users that it does not name. A first
+line of which the model knows neither is a header. For word vectors, a line of one word
+asks for its neighbours, one of three or four for the word that is to the third as the
+second is to the first.
 
 Examples:
   asyncsgd predict --model model.safetensors new.svm > labels.txt
   asyncsgd predict --model liblinear.model --scores new.svm.xz
+  asyncsgd predict --model ratings.safetensors --top 10 pairs.csv
   cat new.svm | asyncsgd predict --model m.safetensors --probability - | head";
 
 /// After `asyncsgd simulate --help`.
@@ -220,7 +231,8 @@ Every combination of the lists is a case. One worker, racy, direct is always run
 them: the reference. Cases take turns in an order that is drawn anew for each repeat,
 so that what changes in the machine meets all of them; speed-ups are medians of ratios
 of the same repeat. Times are training time: without loading, starting threads, and
-evaluating the objective.
+evaluating the objective. Beside them stands the quality on the held-out rows, or on the
+training rows, of each case's last run. --model takes every model of asyncsgd train.
 
 Before and after the runs two threads pass a cache line to and fro; what several
 workers cost each other is a multiple of the time that takes. Warnings tell where
@@ -235,6 +247,8 @@ Examples:
   asyncsgd bench
   asyncsgd bench rcv1.xz --workers 1,2,4 --update cas,racy,locked --block auto,1
   asyncsgd bench --target-gap 0.05 --repeats 10 --csv runs.csv --report bench.html
+  asyncsgd bench train-images-idx3-ubyte.gz --test t10k-images-idx3-ubyte.gz \\
+    --model mlp:784-128-10 --batch 64 --workers 1,2
   asyncsgd bench --save-baseline before
   asyncsgd bench --baseline before
   asyncsgd bench roofline data.svm";

@@ -24,6 +24,8 @@ pub struct Source {
     pub cache: Cache,
     pub table: Labels,
     pub test_labels: Option<PathBuf>,
+    /// The options given that say something about tables.
+    about_table: Vec<&'static str>,
 }
 
 /// Where labels are in data that are no LIBSVM text, checked.
@@ -61,6 +63,11 @@ impl Source {
             "--test: found '-', expected a file (standard input can be the training data)",
         );
         let (InputArgs { data, zero_based, cache, table }, test) = (args.input, args.test);
+        let mut about_table: Vec<&'static str> = table.given().collect();
+        for option in about_table.iter().filter(|_| data.is_none()) {
+            check.require(false, format!("{option}: expected it left out for the embedded flights"));
+        }
+        about_table.extend(args.test_labels.as_ref().map(|_| "--test-labels"));
         let (table, test_labels) = (Labels::check(check, table), args.test_labels);
         Self {
             data,
@@ -73,7 +80,22 @@ impl Source {
             cache,
             table,
             test_labels,
+            about_table,
         }
+    }
+
+    /// Refuses what says nothing about data that are no rows of features, but `what`; complaints go to `check`.
+    pub fn check_other(&self, check: &mut Check, what: &str) {
+        check.require(self.data.is_some(), format!("data: found none, expected a file of {what}"));
+        let rows = self.zero_based.then_some("--zero-based");
+        for option in rows.iter().chain(&self.about_table) {
+            check.require(false, format!("{option}: expected it left out for {what}"));
+        }
+    }
+
+    /// The file that is read, of a model that has none in the program.
+    pub fn file(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new("-"))
     }
 
     /// Whether rows are held out.
@@ -99,7 +121,7 @@ impl Source {
     pub fn load(&self, loss: LossKind, seed: u64) -> Result<(Dataset, Option<Dataset>)> {
         let (train, test) = self.read(seed, 0)?;
         if !loss.is_classification() {
-            return Ok((train, test));
+            return Ok((train.numeric()?, test));
         }
         let train = if self.multiclass { train.classified() } else { train.binary() }?;
         let classes = train.classes().unwrap_or_default();

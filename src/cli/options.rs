@@ -1,6 +1,6 @@
 //! Options that several commands share.
 
-use super::load::Cache;
+use super::load::{Cache, Source};
 use super::penalties::Penalties;
 use super::rule::DelayRule;
 use super::value::{self, Check, Given};
@@ -43,9 +43,19 @@ pub struct TableArgs {
     /// data, or for idx images the file of the labels beside them]
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// What stands for a missing value in CSV: refuse, mean (of the column), or a number
+    /// What stands for a missing value in CSV: refuse, mean (of the column, in the training data), or a number
     #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = value::value::<Missing>())]
     pub missing: Given<Missing>,
+}
+
+impl TableArgs {
+    /// The names of the options that say something.
+    pub fn given(&self) -> impl Iterator<Item = &'static str> {
+        let missing = self.missing.good().is_none_or(|missing| *missing != Missing::Refuse);
+        let all =
+            [("--label", self.label.is_some()), ("--labels", self.labels.is_some()), ("--missing", missing)];
+        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
+    }
 }
 
 /// What to read for training and for testing.
@@ -266,9 +276,24 @@ impl Training {
         Ok(training)
     }
 
-    /// Checks what depends on the model; complaints go to `check`.
-    pub fn check_model(&self, check: &mut Check, intercept: bool) {
-        let model = &self.model;
+    /// Takes the model, with the loss that it has where none is said, and checks what depends on it; complaints go to
+    /// `check`.
+    pub fn take_model(&mut self, check: &mut Check, args: ModelArgs, source: &Source) {
+        self.model = check.take(args.model);
+        if matches!(self.model, ModelSpec::Factorization { .. }) && self.loss == LossKind::default() {
+            self.loss = LossKind::Squared;
+        }
+        let (model, intercept) = (&self.model, source.intercept);
+        match model {
+            ModelSpec::Factorization { .. } => source.check_other(check, "ratings"),
+            ModelSpec::FieldMachine(_) => source.check_other(check, "rows with fields"),
+            ModelSpec::SkipGram(..) => {
+                source.check_other(check, "text");
+                let trained = source.test.is_none() && source.test_fraction.is_none();
+                check.require(trained, "--test, --test-fraction: expected neither for word vectors");
+            }
+            ModelSpec::Linear | ModelSpec::Softmax | ModelSpec::Mlp(..) | ModelSpec::Machine(_) => {}
+        }
         let (losses, biased): (&[LossKind], bool) = match model {
             ModelSpec::Linear => return,
             ModelSpec::Softmax => (&[LossKind::Logistic], false),

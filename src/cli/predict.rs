@@ -5,6 +5,7 @@ use super::models;
 use super::options::TableArgs;
 use super::output::Output;
 use super::value::Check;
+use asyncsgd::data::Columns;
 use asyncsgd::report::{self, Style};
 use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, model::TensorModel};
 use std::io::{self, Write};
@@ -55,28 +56,27 @@ pub fn run(args: &Args) -> Result<u8> {
     if let Some(model) = TensorModel::load(&args.model)? {
         return models::predict(&model, args);
     }
-    if args.top.is_some() {
-        return Err(Error::usage("--top: found a linear model, expected one of factors or of word vectors"));
-    }
-    let data = args.data.iter().chain([&args.model]).map(PathBuf::as_path).collect::<Vec<_>>();
-    let output = match &args.output {
-        Some(path) => Output::check(path, &data)?,
-        None => Output::stdout(),
-    };
     let model = SavedModel::load(&args.model)?;
-    if args.probability && model.probabilities(&[0.0]).is_none() {
-        return Err(Error::usage(format!(
-            "--probability: found a {} model, expected a logistic one",
-            model.loss
-        )));
-    }
-    let data = load(args, &model)?;
+    let taken = match model.probabilities(&[0.0]) {
+        Some(_) => &["DATA", "--scores", "--probability"][..],
+        None => &["DATA", "--scores"],
+    };
+    let labels = args.check(&format!("a linear model of {} loss", model.loss), &[taken, &ROWS].concat())?;
+    let (path, output) = args.ends()?;
+    let data = match &args.data {
+        // The columns are those of the embedded flights.
+        None => Dataset::flights(0)?.1,
+        Some(_) => {
+            args.rows(path, &labels, &numbering(model.features(), &model.columns)?, model.one_based)?
+        }
+    };
     let scores = model.scores(&data)?;
     let words = |numbers: &[f64]| numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
     let line = |out: &mut dyn Write, scores: &[f64]| match (args.probability, args.scores) {
         (true, _) => writeln!(out, "{}", words(&model.probabilities(scores).unwrap_or_default())),
         (_, true) => writeln!(out, "{}", words(scores)),
-        _ => writeln!(out, "{}", model.predict(scores)),
+        _ if model.classes.is_empty() => writeln!(out, "{}", model.predict(scores)),
+        _ => writeln!(out, "{}", model.columns.label(model.predict(scores) as f32)),
     };
     output.write(|out| scores.chunks(model.outputs()).try_for_each(|scores| line(out, scores)))?;
     if !args.quiet
@@ -88,27 +88,69 @@ pub fn run(args: &Args) -> Result<u8> {
     Ok(0)
 }
 
-/// The rows in the order of the file, with a fault where the model does not know a feature.
-fn load(args: &Args, model: &SavedModel) -> Result<Dataset> {
-    let Some(path) = &args.data else {
-        return Dataset::flights(0).map(|(_, test)| test);
-    };
-    // One row without features gives the numbering that the file is read with: the model's own.
-    let features = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], model.features())?;
-    args.loader(path, &features, !model.one_based)?.load()
+/// The options about rows of features.
+pub const ROWS: [&str; 4] = ["--zero-based", "--label", "--labels", "--missing"];
+
+/// A row without features, which has the numbering that a file is read with: the model's own.
+///
+/// # Errors
+/// Where the model says something else of its columns than how many features it has.
+pub fn numbering(features: usize, columns: &Columns) -> Result<Dataset> {
+    let row = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], features)?;
+    row.with_columns(columns.clone())
 }
 
 impl Args {
-    /// A loader of rows at `path` with the features of `like`.
+    /// Checks the options for a model that messages call `what`. It takes those that are `taken`, of the ones that are
+    /// for some models alone, and may do without a file if DATA is among them.
     ///
     /// # Errors
     /// A line for each option that is wrong.
-    pub fn loader(&self, path: &Path, like: &Dataset, zero_based: bool) -> Result<Loader> {
+    pub fn check(&self, what: &str, taken: &[&str]) -> Result<Labels> {
         let mut check = Check::default();
-        let table = Labels::check(&mut check, self.table.clone());
-        check.finish()?;
-        let loader = Loader::new(path).like(like).zero_based(self.zero_based || zero_based).unlabelled();
-        Ok(table.on(loader, table.file.as_deref()))
+        check.require(
+            self.data.is_some() || taken.contains(&"DATA"),
+            "data: found none, expected a file: the embedded flights are for linear models",
+        );
+        let given = [
+            ("--probability", self.probability),
+            ("--scores", self.scores),
+            ("--zero-based", self.zero_based),
+            ("--top", self.top.is_some()),
+        ];
+        let given = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
+        for name in given.chain(self.table.given()) {
+            let embedded = self.data.is_none() && ROWS.contains(&name);
+            let what = if embedded { "the embedded flights" } else { what };
+            check.require(
+                taken.contains(&name) && !embedded,
+                format!("{name}: expected it left out for {what}"),
+            );
+        }
+        let labels = Labels::check(&mut check, self.table.clone());
+        check.finish().map(|()| labels)
+    }
+
+    /// The data, where there is a file of them, and where the output goes.
+    ///
+    /// # Errors
+    /// Where the output cannot be written, or is what is read.
+    pub fn ends(&self) -> Result<(&Path, Output)> {
+        let path = self.data.as_deref().unwrap_or(Path::new("-"));
+        let output = match &self.output {
+            Some(to) => Output::check(to, &[path, &self.model])?,
+            None => Output::stdout(),
+        };
+        Ok((path, output))
+    }
+
+    /// The rows at `path` in the order of the file, with the features of `like`.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn rows(&self, path: &Path, labels: &Labels, like: &Dataset, one_based: bool) -> Result<Dataset> {
+        let loader = Loader::new(path).like(like).zero_based(self.zero_based || !one_based).unlabelled();
+        labels.on(loader, labels.file.as_deref()).load()
     }
 }
 
@@ -142,7 +184,7 @@ pub fn tell(metrics: &Metrics) {
 fn tell_classes(metrics: &Metrics, model: &SavedModel) {
     let Some(confusion) = &metrics.confusion else { return };
     let rows: Vec<Vec<u64>> = confusion.rows().map(<[u64]>::to_vec).collect();
-    let classes = models::classes(metrics, &model.classes);
+    let classes = models::classes(metrics, &model.classes, &model.columns);
     // What standard error does not take is lost.
     let _ = report::write_classes(&mut io::stderr(), &classes, &rows, Style::default());
 }

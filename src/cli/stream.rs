@@ -4,6 +4,7 @@ use super::interrupt;
 use super::output::Output;
 use super::rule::DelayRule;
 use super::value::{self, Check, Given};
+use asyncsgd::data::Columns;
 use asyncsgd::delay::Profile;
 use asyncsgd::report::count;
 use asyncsgd::step::{Schedule, StepRule};
@@ -197,7 +198,7 @@ fn model(
         weights: weights.iter().map(|&w| f64::from(w)).collect(),
         bias: Vec::new(),
         one_based: !zero_based,
-        names: None,
+        columns: Columns::default(),
         precision: Precision::F32,
         provenance: provenance.map(|(key, value)| (key.to_owned(), value)).into(),
     }

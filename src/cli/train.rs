@@ -6,7 +6,7 @@ use super::gather::{Choice, Context};
 use super::instruments::{Instruments, TroubleArgs, WatchArgs};
 use super::interrupt::{self, Interrupt};
 use super::load::Source;
-use super::models::{self, Kind};
+use super::models::{self, Kind, Visit};
 use super::options::{DataArgs, ModelArgs, ObjectiveArgs, StepArgs, StopArgs, Training, WorkerArgs};
 use super::output::Output;
 use super::penalties::Penalties;
@@ -16,10 +16,7 @@ use super::value::Check;
 use super::{print, profile};
 use asyncsgd::record::Record;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{
-    Real, Result, Run, Stop,
-    model::{LogisticLoss, LossKind, ModelSpec, Precision, Weighted},
-};
+use asyncsgd::{Real, Result, Run, Stop, model::ModelSpec};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -118,11 +115,7 @@ impl Plan {
         let options = (args.objective, args.workers, args.step, args.stop);
         let mut training = Training::check(&mut check, options, weights)?;
         check.require(folds != Some(1), "--folds: found 1, expected 2 or more");
-        training.model = check.take(args.model.model);
-        if matches!(training.model, ModelSpec::Factorization { .. }) && training.loss == LossKind::default() {
-            training.loss = LossKind::Squared;
-        }
-        training.check_model(&mut check, source.intercept);
+        training.take_model(&mut check, args.model, &source);
         let linear = training.model == ModelSpec::Linear;
         check.require(
             linear || training.class_weights.is_none(),
@@ -363,34 +356,12 @@ impl Plan {
     /// # Errors
     /// Everything that can be wrong with data and outputs.
     pub fn run(&self) -> Result<u8> {
-        let options = &self.training;
-        match (&options.model, options.loss) {
-            (ModelSpec::Linear, LossKind::Logistic) if options.class_weights.is_none() => {
-                self.with(&models::Linear(|_| LogisticLoss))
-            }
-            // The others share an instance of the engine.
-            (ModelSpec::Linear, other) => self.with(&models::Linear(|weights| Weighted::new(other, weights))),
-            (model @ (ModelSpec::Softmax | ModelSpec::Mlp(..)), loss) => {
-                self.with(&models::Network::new(model.clone(), loss))
-            }
-            // In single precision only: fewer instances of the engine.
-            (&ModelSpec::Factorization { rank, nonnegative }, _) => {
-                self.train::<f32, _>(&models::Factorization { rank, nonnegative })
-            }
-            (&ModelSpec::Machine(rank), loss) => self.train::<f32, _>(&models::Machine { rank, loss }),
-            (&ModelSpec::FieldMachine(rank), loss) => {
-                self.train::<f32, _>(&models::FieldMachine { rank, loss })
-            }
-            (&ModelSpec::SkipGram(model, min_count), _) => {
-                self.train::<f32, _>(&models::SkipGram { model, min_count })
-            }
-        }
+        models::visit(&self.training, self)
     }
+}
 
-    fn with<K: Kind>(&self, kind: &K) -> Result<u8> {
-        match self.training.precision {
-            Precision::F32 => self.train::<f32, K>(kind),
-            Precision::F64 => self.train::<f64, K>(kind),
-        }
+impl Visit for Plan {
+    fn visit<T: Real, K: Kind>(&self, kind: &K) -> Result<u8> {
+        self.train::<T, K>(kind)
     }
 }

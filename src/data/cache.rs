@@ -210,7 +210,7 @@ impl Entry {
             Some(numbering) => numbering.clone(),
             None => {
                 let one_based = header.one_based == 1;
-                Arc::new(Numbering { ids: of_rank, names: None, one_based, intercept: false, factors: None })
+                Arc::new(Numbering { ids: of_rank, one_based, ..Numbering::default() })
             }
         };
         let rows = Rows::new(starts, ids, values, header.features as usize).map_err(|_| damaged())?;

@@ -6,16 +6,20 @@ use crate::error::{Error, Result};
 /// The most classes: whole numbers up to here are exact as labels, and more are hardly classes.
 const MOST: usize = 1 << 16;
 
+/// Labels are single numbers: from here on, different whole numbers are the same one.
+const EXACT: f32 = (1 << 24) as f32;
+
 impl Dataset {
     /// The data with two-valued labels mapped to −1 (the smaller) and +1; the two are kept in
     /// [`Dataset::classes`].
     ///
     /// # Errors
-    /// [`Error::Input`] where there are not exactly two different labels.
+    /// [`Error::Input`] where there are not exactly two different labels, or one is not between ±2²⁴.
     pub fn binary(self) -> Result<Self> {
+        self.check_exact()?;
         match *self.distinct_labels(2) {
             [minus, plus] => self.binary_as([minus, plus]),
-            [one] => Err(self.unlike_classes(format!("only the label {one}"), "two classes")),
+            [one] => Err(self.unlike_classes(format!("only the label {}", self.told(one)), "two classes")),
             _ => Err(self.third_label()),
         }
     }
@@ -33,16 +37,18 @@ impl Dataset {
     /// [`Dataset::classes`]. O(rows · log(classes)).
     ///
     /// # Errors
-    /// [`Error::Input`] where there is only one label, more than 65,536, or one of more than two is no whole number:
-    /// such labels are numbers to fit, not classes.
+    /// [`Error::Input`] where there is only one label, more than 65,536, one that is not between ±2²⁴, or one of more
+    /// than two is no whole number: such labels are numbers to fit, not classes.
     pub fn multiclass(self) -> Result<Self> {
+        self.check_exact()?;
         let classes = self.distinct_labels(MOST);
         let fraction = (0..self.len()).filter(|&p| classes.len() > 2 && self.labels[p].fract() != 0.0);
         if let Some(p) = fraction.min_by_key(|&p| self.order[p]) {
             return Err(self.wrong_label(p, "label", "two classes, or whole numbers as classes".into()));
         }
         match classes.len() {
-            1 => Err(self.unlike_classes(format!("only the label {}", classes[0]), "two classes or more")),
+            1 => Err(self
+                .unlike_classes(format!("only the label {}", self.told(classes[0])), "two classes or more")),
             n if n > MOST => Err(self.unlike_classes(self.many_labels(), format!("at most {MOST} classes"))),
             _ => self.multiclass_as(&classes),
         }
@@ -75,6 +81,20 @@ impl Dataset {
         }
     }
 
+    /// The data with their labels as numbers to fit.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are names of classes.
+    pub fn numeric(self) -> Result<Self> {
+        match &self.numbering.columns.classes {
+            None => Ok(self),
+            Some(names) => {
+                let found = format!("labels that are names ('{}', …)", names[0]);
+                Err(self.unlike_classes(found, "numbers, or a loss that classifies"))
+            }
+        }
+    }
+
     /// One class against the rest: label +1 where the label is `class`, a number below that of
     /// [`Dataset::classes`], else −1. Shares the rows; O(rows).
     #[must_use]
@@ -88,6 +108,15 @@ impl Dataset {
     /// [`Dataset::binary`], any number after [`Dataset::multiclass`]; `None` where they are as read.
     pub fn classes(&self) -> Option<&[f32]> {
         self.classes.as_deref()
+    }
+
+    /// Refuses labels that are too large to be told from their neighbours.
+    fn check_exact(&self) -> Result<()> {
+        let large = (0..self.len()).filter(|&p| self.labels[p].abs() >= EXACT);
+        match large.min_by_key(|&p| self.order[p]) {
+            Some(p) => Err(self.wrong_label(p, "label", format!("classes between ±{EXACT}"))),
+            None => Ok(()),
+        }
     }
 
     /// The label as the source has it.
@@ -123,7 +152,7 @@ impl Dataset {
     /// Words for more labels than there may be.
     fn many_labels(&self) -> String {
         let labels = self.distinct_labels(5);
-        let some: Vec<String> = labels.iter().take(5).map(f32::to_string).collect();
+        let some: Vec<String> = labels.iter().take(5).map(|&label| self.told(label)).collect();
         let more = if labels.len() > 5 { ", …" } else { "" };
         format!("more than two labels ({}{more})", some.join(", "))
     }
@@ -136,13 +165,19 @@ impl Dataset {
         let one = self.labels[next(&[]) as usize];
         let two = self.labels[next(&[one]) as usize];
         let third = next(&[one, two]) as usize;
-        self.wrong_label(third, "a third label,", format!("two classes, as are {one} and {two}"))
+        let expected = format!("two classes, as are {} and {}", self.told(one), self.told(two));
+        self.wrong_label(third, "a third label,", expected)
+    }
+
+    /// The label as the source calls it.
+    fn told(&self, label: f32) -> String {
+        self.numbering.columns.label(label)
     }
 
     /// The error that the label at a position, which is `what`, is not as expected: with its line, or with its row where
     /// there is no text.
     pub(crate) fn wrong_label(&self, position: usize, what: &str, expected: String) -> Error {
-        let (row, label) = (u64::from(self.order[position]), self.labels[position]);
+        let (row, label) = (u64::from(self.order[position]), self.told(self.labels[position]));
         let after = self.lines.partition_point(|&[first, _]| first <= row);
         let Some([first, lines]) = after.checked_sub(1).map(|last| self.lines[last]) else {
             return self.unlike_classes(format!("{what} {label} in row {}", row + 1), expected);
@@ -168,7 +203,7 @@ impl Dataset {
         let unknown = (0..self.len()).filter(|&p| find(self.labels[p]).is_none());
         if let Some(p) = unknown.min_by_key(|&p| self.order[p]) {
             let expected = match classes {
-                [minus, plus] => format!("{minus} or {plus}"),
+                [minus, plus] => format!("{} or {}", self.told(*minus), self.told(*plus)),
                 _ => format!("one of the {} classes of the training data", classes.len()),
             };
             return Err(self.wrong_label(p, "label", expected));

@@ -1,6 +1,7 @@
 //! Rows with labels, laid out for training, and the way back to the file that they came from.
 
 use super::cache::Cached;
+use super::columns::Columns;
 use super::layout::{self, Placed};
 use super::loader::Loader;
 use crate::error::{Error, Result};
@@ -33,18 +34,20 @@ pub struct Dataset {
 pub(super) type Stretch = [u64; 2];
 
 /// How the features are numbered and scaled, shared by a training set and its test sets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Numbering {
     /// Rank → original id.
     pub ids: Vec<u32>,
-    /// By original id.
-    pub names: Option<Vec<String>>,
+    /// What is known of the columns; the intercept has a name too.
+    pub columns: Columns,
     /// Whether the source counts its features from 1.
     pub one_based: bool,
     /// Whether rank 0 is the intercept.
     pub intercept: bool,
     /// What the source's values were multiplied by, by original id.
     pub factors: Option<Vec<f32>>,
+    /// Whether the source's values are bytes, which became shares of 1.
+    pub bytes: bool,
 }
 
 impl Dataset {
@@ -103,8 +106,7 @@ impl Dataset {
         let hash = format!("{:032x}", hash.digest128());
         let order = (0..rows.len() as u32).collect();
         let ids = (0..features as u32).collect();
-        let numbering =
-            Arc::new(Numbering { ids, names: None, one_based: false, intercept: false, factors: None });
+        let numbering = Arc::new(Numbering { ids, ..Numbering::default() });
         Ok(Self {
             rows: Arc::new(rows),
             labels,
@@ -132,18 +134,6 @@ impl Dataset {
         let again: Vec<u32> = self.numbering.ids.iter().map(|&id| rank[id as usize]).collect();
         layout::renumber(&mut placed, &again);
         self.part(placed, &rows, Arc::new(Numbering { ids, ..(*self.numbering).clone() }))
-    }
-
-    /// The data with a name for each feature, by original id.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where there are not as many names as features.
-    pub fn with_names(mut self, names: Vec<String>) -> Result<Self> {
-        if names.len() != self.features() {
-            return Err(Error::usage(format!("{} names for {} features", names.len(), self.features())));
-        }
-        self.numbering = Arc::new(Numbering { names: Some(names), ..(*self.numbering).clone() });
-        Ok(self)
     }
 
     /// The number of rows.
@@ -211,12 +201,17 @@ impl Dataset {
     /// If `rank` is not below [`Dataset::features`].
     pub fn feature_name(&self, rank: usize) -> Option<&str> {
         let id = self.numbering.ids[rank] as usize;
-        self.numbering.names.as_ref().map(|names| names[id].as_str())
+        self.numbering.columns.names.as_ref().map(|names| names[id].as_str())
     }
 
     /// Whether the source counts its features from 1: its index is then the original id plus 1.
     pub fn one_based(&self) -> bool {
         self.numbering.one_based
+    }
+
+    /// Whether the source's values are bytes (idx, `.npy` of type u1), which were multiplied by 1/255.
+    pub fn of_bytes(&self) -> bool {
+        self.numbering.bytes
     }
 
     /// The name of the source: the file as the user named it.

@@ -63,8 +63,13 @@ impl FieldRows {
     /// Features and fields that the model does not know are left out.
     ///
     /// # Errors
-    /// As [`FieldRows::open`].
+    /// As [`FieldRows::open`]; [`Error::Usage`] where there are more fields, or larger ids, than it would read.
     pub fn like(path: impl Into<PathBuf>, ids: &[u32], fields: usize) -> Result<Self> {
+        let largest = ids.iter().copied().max().unwrap_or(0);
+        if largest > MOST[0] || fields > MOST[1] as usize + 1 {
+            let found = format!("a model of {fields} fields and feature {largest}");
+            return Err(Error::usage(format!("{found}, expected at most {} and {}", MOST[1] + 1, MOST[0])));
+        }
         Self::read(input(path.into()), Some((ids, fields)))
     }
 

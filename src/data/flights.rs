@@ -1,5 +1,6 @@
 //! The embedded data: will this flight arrive late? Rebuilt by `tools/make_flights.sh`.
 
+use super::columns::Columns;
 use super::dataset::Dataset;
 use super::loader::Loader;
 use super::source::{Bytes, Input};
@@ -21,7 +22,8 @@ impl Dataset {
         let (names, mut buffer) = (Bytes::Static(NAMES).unpacked("flights.names")?, Vec::new());
         let names = names.part(0, names.len(), &mut buffer)?;
         let names = String::from_utf8_lossy(names).lines().map(str::to_owned).collect();
-        let train = Loader::from(Input::Static("flights", TRAIN)).seed(seed).load()?.with_names(names)?;
+        let columns = Columns { names: Some(names), ..Columns::default() };
+        let train = Loader::from(Input::Static("flights", TRAIN)).seed(seed).load()?.with_columns(columns)?;
         let test = Loader::from(Input::Static("flights.t", TEST)).like(&train).load()?;
         Ok((train, test))
     }

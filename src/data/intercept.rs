@@ -1,5 +1,6 @@
 //! A constant feature, so that a linear model has a bias.
 
+use super::columns::Columns;
 use super::dataset::{Dataset, Numbering};
 use crate::kernel::Rows;
 use crate::sync::Arc;
@@ -27,10 +28,13 @@ impl Dataset {
         let rows = Rows::new(starts, ids, values, features).expect("ids that increase still do, each by one");
         let numbering = Numbering {
             ids: std::iter::once(features as u32 - 1).chain(self.numbering.ids.iter().copied()).collect(),
-            names: self.numbering.names.clone().map(|mut names| {
-                names.push("(intercept)".to_owned());
-                names
-            }),
+            columns: Columns {
+                names: self.numbering.columns.names.clone().map(|mut names| {
+                    names.push("(intercept)".to_owned());
+                    names
+                }),
+                ..self.numbering.columns.clone()
+            },
             factors: self.numbering.factors.clone().map(|mut factors| {
                 factors.push(1.0);
                 factors

@@ -95,7 +95,8 @@ impl Loader {
         self
     }
 
-    /// What stands for a missing value in CSV; it is an error unless said.
+    /// What stands for a missing value in CSV; it is an error unless said. Means are those of the whole file, or of the
+    /// training data's file where this is [like](Loader::like) them.
     pub fn missing(mut self, missing: Missing) -> Self {
         self.table.missing = missing;
         self
@@ -121,7 +122,8 @@ impl Loader {
     }
 
     /// Reads a test set for `train`: with its numbering and its scale of the features, rows in the order of the
-    /// file, and an error where a feature is not among those of `train`. If `train` has an intercept, so has this.
+    /// file, and an error where a feature is not among those of `train`. Columns that have names in both are told by
+    /// them, in any order, and none may be missing. If `train` has an intercept, so has this.
     pub fn like(self, train: &Dataset) -> Self {
         Self { like: Some(train.numbering.clone()), ..self }
     }
@@ -160,9 +162,7 @@ impl Loader {
             *like = Arc::new(Numbering { factors: None, ..(**like).clone() });
         }
         let data = match (&self.cache, &self.input) {
-            (Some(folder), Input::File(path))
-                if self.table.labels.is_none() && self.table.label.is_none() =>
-            {
+            (Some(folder), Input::File(path)) if self.table.suit(None, &name).is_ok() => {
                 self.cached(&Entry::new(folder, path, self.shape()), path, &name, bytes)
             }
             _ => self.parse(&name, bytes, None).map(|(data, _)| data),
@@ -252,14 +252,12 @@ impl Loader {
         if let Some(form) = Form::of(text.part(0, text.len().min(SNIFFED), &mut start)?) {
             let hash = format!("{:032x}", content.map_or_else(|| text.hash(), Ok)?);
             let mut whole = Vec::new();
-            let table = form.read(text.part(0, text.len(), &mut whole)?, name, &self.table)?;
+            let trained = self.like.as_deref().map(|like| &like.columns);
+            let table = form.read(text.part(0, text.len(), &mut whole)?, name, &self.table, trained)?;
             let data = table.lay(name, hash, (self.like.as_ref(), self.features, self.seed, zero_based))?;
             return Ok((data, false));
         }
-        if self.table.labels.is_some() || self.table.label.is_some() {
-            let expected = "none of a file or column for them, or data that are no LIBSVM text";
-            return Err(Error::input(name, 0, 0, "labels in the rows", expected));
-        }
+        self.table.suit(None, name)?;
         let lines = Lines::find(&text)?;
         let rows = lines.bounds.len();
         if rows == 0 {
@@ -294,13 +292,7 @@ impl Loader {
                 let features = end.max(self.features);
                 layout::check_features(name, features)?;
                 let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
-                Arc::new(Numbering {
-                    ids,
-                    names: None,
-                    one_based: !zero_based,
-                    intercept: false,
-                    factors: None,
-                })
+                Arc::new(Numbering { ids, one_based: !zero_based, ..Numbering::default() })
             }
         };
         layout::renumber(&mut placed, &layout::inverse(&numbering.ids));

@@ -3,6 +3,7 @@
 mod batches;
 mod cache;
 mod classes;
+mod columns;
 mod corpus;
 mod dataset;
 mod digits;
@@ -24,6 +25,7 @@ mod write;
 
 pub use batches::Batches;
 pub use cache::Cached;
+pub use columns::Columns;
 pub use corpus::Corpus;
 pub use dataset::Dataset;
 pub use fields::{Entry, FieldRows};

@@ -1,6 +1,6 @@
 //! What a benchmark tells: configurations side by side, their runs interleaved.
 
-use super::{Data, Delays, Machine, Point, Program};
+use super::{Data, Delays, Figures, Machine, Point, Program};
 use serde::{Deserialize, Serialize};
 
 /// A benchmark.
@@ -16,6 +16,9 @@ pub struct Bench {
     pub settings: Settings,
     /// What was trained on.
     pub data: Data,
+    /// What was held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Data>,
     /// Timed runs of each case.
     pub repeats: usize,
     /// Runs of each case before these, not timed.
@@ -40,6 +43,8 @@ pub struct Bench {
 pub struct Settings {
     /// The content's xxh3-128 in hex.
     pub data_hash: String,
+    /// The kind of model, with its sizes.
+    pub model: String,
     /// The loss.
     pub loss: String,
     /// The L2 penalty.
@@ -110,6 +115,8 @@ pub struct Case {
     pub objective: f64,
     /// Its distance to the optimum, (f − f*)/f*.
     pub gap: Option<f64>,
+    /// The figures on the held-out data, or on the training data where there are none, of the last run.
+    pub quality: Figures,
     /// The median of the training seconds to the target; `None` where half of the runs did not reach it.
     pub to_target: Option<f64>,
     /// Delays of all runs together.

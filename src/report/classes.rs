@@ -9,6 +9,10 @@ use std::io::{self, Write};
 /// The most classes that are listed.
 const LISTED: usize = 40;
 
+fn name(class: &Class) -> String {
+    class.name.clone().unwrap_or_else(|| class.label.to_string())
+}
+
 /// Writes a line for each class: its rows, how well it is predicted, and for which other class it is taken most often.
 ///
 /// # Errors
@@ -34,11 +38,11 @@ pub fn write_classes(
                 most = Some((other, rows));
             }
         }
-        let most =
-            most.map_or(String::new(), |(other, rows)| format!("{} ({})", classes[other].label, count(rows)));
+        let most = most
+            .map_or(String::new(), |(other, rows)| format!("{} ({})", name(&classes[other]), count(rows)));
         let line = format!(
             "{:>8} {:>10} {:>10} {:>10} {:>8} {:>8}  {most}",
-            class.label,
+            name(class),
             count(class.rows),
             count(class.predicted),
             share(class.precision),

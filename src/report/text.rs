@@ -309,15 +309,18 @@ fn data(data: &Data) -> String {
         );
     }
     let per_row = data.nonzeros as f64 / data.rows as f64;
+    let named = |label: f32| data.class_names.as_ref()?.get(label as usize).cloned();
+    let told = |label: f32| named(label).unwrap_or_else(|| label.to_string());
     let classes = match (data.classes.as_deref(), data.positive) {
-        (Some([minus, plus]), Some(share)) => {
-            format!(", {:.1} % labelled {plus}, the others {minus}", 100.0 * share)
+        (Some(&[minus, plus]), Some(share)) => {
+            format!(", {:.1} % labelled {}, the others {}", 100.0 * share, told(plus), told(minus))
         }
         (Some(classes), _) => format!(", {} classes", classes.len()),
         _ => String::new(),
     };
+    let bytes = if data.bytes { ", bytes as shares of 1" } else { "" };
     format!(
-        "{}: {} rows × {} features, {} nonzeros ({} a row){classes}",
+        "{}: {} rows × {} features, {} nonzeros ({} a row){bytes}{classes}",
         data.path,
         count(data.rows as u64),
         count(data.features as u64),

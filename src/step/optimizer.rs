@@ -5,7 +5,8 @@ use crate::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// What direction a worker steps in. Each worker keeps the running means of its own gradients; none are shared.
+/// What direction a worker steps in. Each worker keeps the running means of its own gradients; none are shared. A step
+/// with momentum or Adam costs O(parameters), however few the gradient has: it suits networks with mini-batches.
 ///
 /// Asynchrony makes momentum by itself: n workers act like momentum 1 − 1/n (Mitliagkas et al. 2016), so that explicit
 /// momentum should shrink as workers are added. The delay's weight multiplies the step, after the division of Adam,

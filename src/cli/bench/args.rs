@@ -1,7 +1,8 @@
 //! The arguments of `asyncsgd bench`.
 
 use super::is_reference;
-use crate::cli::options::{InputArgs, ObjectiveArgs, Training};
+use crate::cli::load::Source;
+use crate::cli::options::{DataArgs, ModelArgs, ObjectiveArgs, Training};
 use crate::cli::penalties::Penalties;
 use crate::cli::rule::DelayRule;
 use crate::cli::value::{self, Check, Given};
@@ -14,7 +15,9 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 pub struct BenchArgs {
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub(super) data: DataArgs,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) sweep: SweepArgs,
     #[command(flatten)]
@@ -126,6 +129,7 @@ impl SweepArgs {
     pub(super) fn cases(
         self,
         check: &mut Check,
+        (source, model): (&Source, ModelArgs),
         objective: ObjectiveArgs,
         step: StepArgs,
     ) -> Result<Vec<Training>> {
@@ -136,7 +140,7 @@ impl SweepArgs {
         check.distinct("--update", &updates);
         check.distinct("--block", &blocks);
         check.distinct("--step", &steps.iter().map(DelayRule::to_string).collect::<Vec<_>>());
-        let base = Training {
+        let mut base = Training {
             model: ModelSpec::Linear,
             optimizer: Optimizer::Sgd,
             loss: check.take(objective.loss),
@@ -161,6 +165,7 @@ impl SweepArgs {
             average: Averaging::None,
             algorithm: Algorithm::Sgd,
         };
+        base.take_model(check, model, source);
         let mut cases = Vec::new();
         for &update in &updates {
             for &block in &blocks {

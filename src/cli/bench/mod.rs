@@ -7,7 +7,8 @@ mod roofline;
 mod sweep;
 
 use super::load::Source;
-use super::options::{DataArgs, Training};
+use super::models::{self, Kind, Visit};
+use super::options::Training;
 use super::output::Output;
 use super::progress::Bar;
 use super::value::Check;
@@ -17,7 +18,7 @@ use asyncsgd::record::Bench;
 use asyncsgd::report::{self, Style};
 use asyncsgd::{
     BlockSize, Error, Real, Result, Update,
-    model::{LogisticLoss, Loss, LossKind, Precision, Weighted},
+    model::{LossKind, ModelSpec},
 };
 use baseline::Baseline;
 use std::fs;
@@ -64,10 +65,9 @@ struct Plan {
 impl Plan {
     fn new(args: BenchArgs) -> Result<Self> {
         let mut check = Check::default();
-        let BenchArgs { input, objective, sweep, step, run, output } = args;
-        let data = DataArgs { input, test: None, test_labels: None, test_fraction: None };
+        let BenchArgs { data, model, objective, sweep, step, run, output } = args;
         let source = Source::check(&mut check, data, objective.intercept);
-        let cases = sweep.cases(&mut check, objective, step)?;
+        let cases = sweep.cases(&mut check, (&source, model), objective, step)?;
         let RunArgs { repeats, warm_up, optimum, target_gap, target_objective } = run;
         let (repeats, warm_up) = (check.take(repeats), check.take(warm_up));
         let optimum = check.option(optimum).or_else(|| known_optimum(&source, cases.first()?));
@@ -119,34 +119,19 @@ impl Plan {
         })
     }
 
-    fn run(&self) -> Result<u8> {
-        match self.cases[0].loss {
-            LossKind::Logistic => self.with_loss(LogisticLoss),
-            // The others share an instance of the engine.
-            other => self.with_loss(Weighted::new(other, [1.0; 2])),
-        }
-    }
-
-    fn with_loss(&self, loss: impl Loss) -> Result<u8> {
-        match self.cases[0].precision {
-            Precision::F32 => self.bench::<f32>(loss),
-            Precision::F64 => self.bench::<f64>(loss),
-        }
-    }
-
-    fn bench<T: Real>(&self, loss: impl Loss) -> Result<u8> {
+    fn bench<T: Real, K: Kind>(&self, kind: &K) -> Result<u8> {
         let bar = Bar::new(self.quiet);
         bar.say("loading");
         let start = std::time::Instant::now();
-        let (data, _) = self.source.load(self.cases[0].loss, self.cases[0].seed)?;
+        let (data, test) = kind.load(&self.source, &self.cases[0])?;
         let load_seconds = start.elapsed().as_secs_f64();
-        let sweep = Sweep { plan: self, data: &data, load_seconds };
+        let sweep = Sweep { plan: self, kind, data: &data, test: test.as_ref(), load_seconds };
         let settings = sweep.settings();
         if let Some((name, baseline)) = &self.baseline {
             baseline.check(name, &settings)?;
         }
         let flag = interrupt::flag();
-        let Some(mut bench) = sweep.run::<T>(loss, settings, &bar, &flag)? else {
+        let Some(mut bench) = sweep.run::<T>(settings, &bar, &flag)? else {
             bar.clear();
             crate::cli::say("error: interrupted before each case had run once: there is nothing to tell");
             return Ok(interrupt::EXIT);
@@ -184,12 +169,20 @@ impl Plan {
     }
 }
 
+impl Visit for Plan {
+    fn visit<T: Real, K: Kind>(&self, kind: &K) -> Result<u8> {
+        self.bench::<T, K>(kind)
+    }
+}
+
 /// The most repeats.
 const MOST_REPEATS: usize = 100;
 
 /// The optimum, where the program knows it.
 fn known_optimum(source: &Source, training: &Training) -> Option<f64> {
     let default = source.data.is_none()
+        && source.test_fraction.is_none()
+        && training.model == ModelSpec::Linear
         && !source.intercept
         && training.loss == LossKind::Logistic
         && training.l2.is_none()
@@ -220,6 +213,9 @@ fn is_reference(training: &Training) -> bool {
 pub fn run(args: Args) -> Result<u8> {
     match args.command {
         Some(Command::Roofline(args)) => roofline::run(args),
-        None => Plan::new(args.bench)?.run(),
+        None => {
+            let plan = Plan::new(args.bench)?;
+            models::visit(&plan.cases[0], &plan)
+        }
     }
 }

@@ -4,12 +4,12 @@ use super::Plan;
 use super::conditions::{self, Watch};
 use crate::cli::gather::{self, Choice, Context};
 use crate::cli::instruments::Instruments;
-use crate::cli::models;
+use crate::cli::models::Kind;
 use crate::cli::options::Training;
 use crate::cli::progress::Bar;
 use asyncsgd::delay::Profile;
-use asyncsgd::record::{self, Bench, Case, Settings, Spread, TimedRun};
-use asyncsgd::{Dataset, Real, Result, Run, Stop, model::Loss};
+use asyncsgd::record::{self, Bench, Case, Figures, Settings, Spread, TimedRun};
+use asyncsgd::{Real, Result, Run, Stop};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -24,9 +24,11 @@ const SHORT: f64 = 0.1;
 const UNSTEADY: f64 = 0.1;
 
 /// A benchmark's plan with its data.
-pub struct Sweep<'a> {
+pub struct Sweep<'a, K: Kind> {
     pub plan: &'a Plan,
-    pub data: &'a Dataset,
+    pub kind: &'a K,
+    pub data: &'a K::Data,
+    pub test: Option<&'a K::Data>,
     pub load_seconds: f64,
 }
 
@@ -36,18 +38,22 @@ struct Taken {
     series: Vec<Vec<record::Point>>,
     delays: Profile,
     failed_attempts: u64,
+    nonzeros: u64,
     plan: asyncsgd::engine::Plan,
+    quality: Figures,
 }
 
-impl Sweep<'_> {
+impl<K: Kind> Sweep<'_, K> {
     /// What all cases share.
     pub fn settings(&self) -> Settings {
         let training = &self.plan.cases[0];
         let auto = || "auto".to_owned();
+        let (loss, l2) = self.kind.objective(training, self.data);
         Settings {
-            data_hash: self.data.hash().into(),
-            loss: training.loss.to_string(),
-            l2: training.l2.unwrap_or(1.0 / self.data.len() as f64),
+            data_hash: self.about(self.data).hash,
+            model: training.model.to_string(),
+            loss,
+            l2,
             l1: training.l1,
             intercept: self.plan.source.intercept,
             precision: training.precision.to_string(),
@@ -64,7 +70,6 @@ impl Sweep<'_> {
     /// `None` where it was interrupted before each case had a timed run.
     pub fn run<T: Real>(
         &self,
-        loss: impl Loss,
         settings: Settings,
         bar: &Bar,
         flag: &Arc<AtomicBool>,
@@ -81,13 +86,18 @@ impl Sweep<'_> {
                 let training = &plan.cases[case];
                 bar.count(round * order.len() + turn, all);
                 let last = round + 1 == plan.warm_up + plan.repeats;
-                let run = self.train::<T>(loss, training, last, flag)?;
+                let run = self.train::<T>(training, last, flag)?;
                 // Relaxed: a flag that is looked at after each run.
                 if flag.load(Ordering::Relaxed) {
                     break 'rounds;
                 }
                 if let Some(repeat) = round.checked_sub(plan.warm_up) {
-                    taken[case].get_or_insert_with(|| Taken::new(&run)).add(
+                    let taken = taken[case].get_or_insert_with(|| Taken::new(&run));
+                    if last {
+                        let outcome = self.kind.outcome(training, self.data, self.test, &run)?;
+                        taken.quality = outcome.figures();
+                    }
+                    taken.add(
                         &run,
                         TimedRun {
                             repeat,
@@ -110,7 +120,8 @@ impl Sweep<'_> {
             program: gather::program(),
             machine: gather::machine(cores),
             settings,
-            data: gather::data(self.data, plan.source.data.is_none()),
+            data: self.about(self.data),
+            test: self.test.map(|test| self.about(test)),
             repeats: plan.repeats,
             warm_up: plan.warm_up,
             optimum: plan.optimum,
@@ -125,14 +136,9 @@ impl Sweep<'_> {
     }
 
     /// Trains once; the last run of a case writes its profile, if one is wanted.
-    fn train<T: Real>(
-        &self,
-        loss: impl Loss,
-        training: &Training,
-        last: bool,
-        flag: &Arc<AtomicBool>,
-    ) -> Result<Run<T>> {
-        let trainer = training.trainer(training.model(loss)).precision::<T>().interrupt(Arc::clone(flag));
+    fn train<T: Real>(&self, training: &Training, last: bool, flag: &Arc<AtomicBool>) -> Result<Run<T>> {
+        let model = self.kind.model::<T>(training);
+        let trainer = training.trainer(model).precision::<T>().interrupt(Arc::clone(flag));
         let Some(folder) = self.plan.profile.as_ref().filter(|_| last) else { return trainer.run(self.data) };
         let Training { workers, update, block, step, .. } = training;
         let name = format!("{workers}-{update}-{block}-{step}").replace([':', '/'], "-");
@@ -143,18 +149,22 @@ impl Sweep<'_> {
         let context = Context {
             source: &self.plan.source,
             options: training,
-            objective: (training.loss.to_string(), training.l2.unwrap_or(1.0 / self.data.len() as f64)),
-            data: gather::data(self.data, self.plan.source.data.is_none()),
-            test: None,
+            objective: self.kind.objective(training, self.data),
+            data: self.about(self.data),
+            test: self.test.map(|test| self.about(test)),
             load_seconds: self.load_seconds,
             profile: instruments.profiling(&run),
             subcommand: "train",
             trouble: Vec::new(),
             choice: Choice::default(),
         };
-        let record = context.record(&run, models::outcome(training.loss, self.data, None, &run));
+        let record = context.record(&run, self.kind.outcome(training, self.data, self.test, &run)?);
         instruments.write(&run, &record)?;
         Ok(run)
+    }
+
+    fn about(&self, data: &K::Data) -> record::Data {
+        self.kind.about(data, self.plan.source.data.is_none())
     }
 
     fn cases(&self, taken: &[Taken]) -> Vec<Case> {
@@ -174,7 +184,7 @@ impl Sweep<'_> {
     fn case(&self, training: &Training, taken: &Taken, reference: &Taken, alone: Option<&Taken>) -> Case {
         let Taken { runs, plan, delays, .. } = taken;
         let seconds = Spread::of(runs.iter().map(|run| run.seconds));
-        let (nonzeros, rows) = (self.data.nonzeros() as f64, self.data.len() as f64);
+        let (nonzeros, examples) = (taken.nonzeros as f64, self.kind.examples(self.data) as f64);
         // The last of the sorted lower half: one of the runs where a median may lie between two.
         let mut by_time: Vec<usize> = (0..runs.len()).collect();
         by_time.sort_by(|&a, &b| runs[a].seconds.total_cmp(&runs[b].seconds));
@@ -193,10 +203,11 @@ impl Sweep<'_> {
             rate: plan.step.rate,
             seconds,
             nonzeros_per_second: per_second(nonzeros),
-            examples_per_second: per_second(rows),
+            examples_per_second: per_second(examples),
             speed_up: alone.map(|alone| times_as_fast(runs, &alone.runs)),
             against_reference: times_as_fast(runs, &reference.runs),
             objective,
+            quality: taken.quality,
             gap: self.plan.optimum.map(|optimum| objective / optimum - 1.0),
             to_target: Some(to_target).filter(|seconds| seconds.is_finite()),
             delay: gather::delays(delays, taken.failed_attempts),
@@ -210,7 +221,8 @@ impl Sweep<'_> {
 impl Taken {
     fn new<T: Real>(run: &Run<T>) -> Self {
         let (runs, series, delays) = (Vec::new(), Vec::new(), Profile::default());
-        Self { runs, series, delays, failed_attempts: 0, plan: run.plan.clone() }
+        let (nonzeros, plan) = (run.nonzeros_per_epoch, run.plan.clone());
+        Self { runs, series, delays, failed_attempts: 0, nonzeros, plan, quality: Figures::default() }
     }
 
     fn add<T: Real>(&mut self, run: &Run<T>, timed: TimedRun) {

@@ -6,7 +6,7 @@ use crate::cli::options::Training;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Error, Real, Result, Run,
+    Real, Result, Run,
     data::Ratings,
     model::{Factors, MatrixFactorization, Model, Tensor, TensorModel},
 };
@@ -39,7 +39,7 @@ impl Kind for Factorization {
     type Data = Ratings;
 
     fn load(&self, source: &Source, options: &Training) -> Result<(Ratings, Option<Ratings>)> {
-        let train = Ratings::open(super::needed(source, "ratings")?, options.seed)?;
+        let train = Ratings::open(source.file(), options.seed)?;
         match (&source.test, source.test_fraction) {
             (Some(test), _) => {
                 let test = Ratings::like(test, &train)?;
@@ -57,15 +57,22 @@ impl Kind for Factorization {
         data.len()
     }
 
+    /// Of the users and items that the training data know, those that are rated here.
     fn about(&self, data: &Ratings, _: bool) -> Data {
+        let mut rated = [vec![false; data.users()], vec![false; data.items()]];
+        for (user, item, _) in (0..data.len()).map(|p| data.get(p)) {
+            user.into_iter().for_each(|user| rated[0][user] = true);
+            item.into_iter().for_each(|item| rated[1][item] = true);
+        }
+        let [users, items] = rated.map(|rated| rated.into_iter().filter(|rated| *rated).count());
         Data {
             path: data.name().into(),
             rows: data.len(),
-            features: data.users() + data.items(),
+            features: users + items,
             nonzeros: 2 * data.len(),
             hash: data.hash().into(),
-            users: Some(data.users()),
-            items: Some(data.items()),
+            users: Some(users),
+            items: Some(items),
             ..Data::default()
         }
     }
@@ -136,33 +143,30 @@ fn errors<T: Real>(factors: &Factors, weights: &[T], data: &Ratings) -> (f64, f6
     ((squares / n).sqrt(), sum / n)
 }
 
-/// Predicts the ratings of a file, one line each, or with `--top N` the best N items for each of its users besides those
+/// Predicts the ratings of a file of ratings or of users and items, one line each, or with `--top N` the best N items for each of its users besides those
 /// that it rates.
 ///
 /// # Errors
 /// Where model, data or options do not fit, or the output cannot be written.
 pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
-    if args.probability || args.scores {
-        return Err(Error::usage("--probability, --scores: expected neither for a factorization of ratings"));
-    }
-    let (path, output) = super::ends(args)?;
+    args.check("a factorization of ratings", &["--top"])?;
+    let (path, output) = args.ends()?;
     let names: [Vec<String>; 2] = [model.entry("users", file)?, model.entry("items", file)?];
     let [users, items] = [names[0].len(), names[1].len()];
     let rank =
         model.tensors.iter().find(|t| t.name == "users").and_then(|t| t.shape.get(1)).copied().unwrap_or(0);
     let factors =
         Factors { users, items, rank, mean: model.entry("mean", file)?, scale: model.entry("scale", file)? };
+    // What the file claims takes memory only once it is seen to hold it.
+    let rows = [model.tensor("users", &[users, rank], file)?, model.tensor("items", &[items, rank], file)?];
+    let biases = [model.tensor("user_biases", &[users], file)?, model.tensor("item_biases", &[items], file)?];
     let mut weights = vec![0f64; factors.parameters()];
-    let tensors = [("users", users, factors.user(0)), ("items", items, factors.item(0))];
-    for (name, count, start) in tensors {
-        let rows = model.tensor(name, &[count, rank], file)?.chunks_exact(rank.max(1));
-        rows.enumerate()
-            .for_each(|(i, row)| weights[start + i * factors.stride()..][..rank].copy_from_slice(row));
+    for (rows, start) in rows.into_iter().zip([factors.user(0), factors.item(0)]) {
+        let rows = rows.chunks_exact(rank.max(1)).enumerate();
+        rows.for_each(|(i, row)| weights[start + i * factors.stride()..][..rank].copy_from_slice(row));
     }
-    for (name, count, start) in
-        [("user_biases", users, factors.user_bias(0)), ("item_biases", items, factors.item_bias(0))]
-    {
-        weights[start..start + count].copy_from_slice(model.tensor(name, &[count], file)?);
+    for (biases, start) in biases.into_iter().zip([factors.user_bias(0), factors.item_bias(0)]) {
+        weights[start..start + biases.len()].copy_from_slice(biases);
     }
     let data = Ratings::like_names(path, &names)?;
     if let Some(top) = args.top {
@@ -181,6 +185,11 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
             }
             Ok(())
         })?;
+        let unknown = (0..data.len()).filter(|&p| data.get(p).0.is_none()).count();
+        if unknown > 0 && !args.quiet {
+            let unknown = asyncsgd::report::count(unknown as u64);
+            crate::cli::say(format_args!("{unknown} lines left out: the model does not know their users"));
+        }
         return Ok(0);
     }
     output.write(|out| {
@@ -189,10 +198,22 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
             writeln!(out, "{}", factors.rating(&weights, user, item))
         })
     })?;
-    if !args.quiet {
+    if args.quiet {
+        return Ok(0);
+    }
+    let rows = asyncsgd::report::count(data.len() as u64);
+    if data.values().iter().all(|rating| rating.is_finite()) {
         let (rmse, mae) = errors(&factors, &weights, &data);
-        let rows = asyncsgd::report::count(data.len() as u64);
         crate::cli::say(format_args!("RMSE {rmse:.5} · MAE {mae:.5} ({rows} ratings)"));
+    }
+    let known = |p: &usize| matches!(data.get(*p), (Some(_), Some(_), _));
+    let unknown = data.len() - (0..data.len()).filter(known).count();
+    if unknown > 0 {
+        let (unknown, mean) = (asyncsgd::report::count(unknown as u64), factors.mean);
+        crate::cli::say(format_args!(
+            "{unknown} of {rows} are of a user or an item that the model does not know: predicted by the mean, {mean:.4}, \
+             and the bias of the other"
+        ));
     }
     Ok(0)
 }

@@ -6,7 +6,7 @@ use crate::cli::options::Training;
 use crate::cli::predict::Args;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Error, Metrics, Real, Result, Run,
+    Metrics, Real, Result, Run,
     data::FieldRows,
     model::{FieldLayout, LossKind, Model, Tensor, TensorModel},
 };
@@ -30,7 +30,7 @@ impl Kind for FieldMachine {
     type Data = FieldRows;
 
     fn load(&self, source: &Source, options: &Training) -> Result<(FieldRows, Option<FieldRows>)> {
-        let train = FieldRows::open(super::needed(source, "rows with fields")?, options.seed)?;
+        let train = FieldRows::open(source.file(), options.seed)?;
         let train = if self.loss.is_classification() { train.binary()? } else { train };
         let (train, test) = match (&source.test, source.test_fraction) {
             (Some(test), _) => {
@@ -130,27 +130,26 @@ impl Kind for FieldMachine {
 /// # Errors
 /// Where model, data or options do not fit, or the output cannot be written.
 pub fn predict(model: &TensorModel, rank: usize, file: &str, args: &Args) -> Result<u8> {
-    let (loss, classes) = super::machine::known(model, file, args)?;
-    let (path, output) = super::ends(args)?;
-    if args.zero_based {
-        return Err(Error::usage("--zero-based: expected it left out for rows with fields"));
-    }
+    let (about, _) = super::machine::known(model, file, args, &[])?;
+    let (path, output) = args.ends()?;
     let (ids, fields): (Vec<u32>, usize) = (model.entry("ids", file)?, model.entry("fields", file)?);
     let layout = FieldLayout { features: ids.len(), fields, rank };
-    let data = FieldRows::like(path, &ids, fields)?;
-    let mut weights = vec![0f64; layout.parameters()];
-    weights[0] = model.tensor("bias", &[1], file)?[0];
+    // What the file claims takes memory only once it is seen to hold it.
+    let bias = model.tensor("bias", &[1], file)?[0];
     let linear = model.tensor("weights", &[layout.features], file)?;
     let factors =
         model.tensor("factors", &[layout.features, fields, rank], file)?.chunks_exact((fields * rank).max(1));
+    let data = FieldRows::like(path, &ids, fields)?;
+    let mut weights = vec![0f64; layout.parameters()];
+    weights[0] = bias;
     for (i, (&w, v)) in linear.iter().zip(factors).enumerate() {
         weights[layout.weight(i)] = w;
         weights[layout.factors(i, 0)..][..v.len()].copy_from_slice(v);
     }
     let scores = layout.scores(&weights, &data);
-    let known = match classes {
+    let known = match about.classes {
         Some(classes) => data.binary_as(classes).ok(),
         None => Some(data),
     };
-    super::machine::tell(&output, args, (loss, classes), &scores, known.as_ref().map(FieldRows::labels))
+    super::machine::tell(&output, args, &about, &scores, known.as_ref().map(FieldRows::labels))
 }

@@ -8,6 +8,7 @@ use crate::cli::options::Training;
 use asyncsgd::record::{Class, Data, Outcome, Record};
 use asyncsgd::{
     Dataset, Error, Metrics, Real, Result, Run, SavedModel,
+    data::Columns,
     engine::one_vs_rest,
     model::{Loss, LossKind, Model},
     scores,
@@ -94,13 +95,13 @@ impl<L: Loss, F: Fn([f64; 2]) -> L + Clone> Kind for Linear<F> {
 }
 
 /// The metrics on the held-out rows, or on the training rows where there are none.
-pub fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run: &Run<T>) -> Outcome {
+fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run: &Run<T>) -> Outcome {
     let data = test.unwrap_or(train);
     let metrics = Metrics::new(loss, &scores(data, &run.weights), data.labels());
     Outcome {
         on: if test.is_some() { "test" } else { "train" }.into(),
         confusion: metrics.confusion.iter().flat_map(|c| c.rows()).map(<[u64]>::to_vec).collect(),
-        classes: classes(&metrics, data.classes().unwrap_or_default()),
+        classes: classes(&metrics, data.classes().unwrap_or_default(), &data.columns()),
         accuracy: metrics.accuracy,
         auc: metrics.auc,
         log_loss: metrics.log_loss,
@@ -112,10 +113,11 @@ pub fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>,
 }
 
 /// The quality by class, where there are classes.
-pub fn classes(metrics: &Metrics, labels: &[f32]) -> Vec<Class> {
+pub fn classes(metrics: &Metrics, labels: &[f32], columns: &Columns) -> Vec<Class> {
     let Some(confusion) = &metrics.confusion else { return Vec::new() };
     let class = |(class, &label): (usize, &f32)| Class {
         label,
+        name: columns.classes.is_some().then(|| columns.label(label)),
         rows: confusion.actual(class),
         predicted: confusion.predicted(class),
         precision: confusion.precision(class),

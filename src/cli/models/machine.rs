@@ -2,13 +2,14 @@
 
 use super::Kind;
 use crate::cli::gather;
-use crate::cli::load::Source;
+use crate::cli::load::{Labels, Source};
 use crate::cli::options::Training;
 use crate::cli::output::Output;
-use crate::cli::predict::Args;
+use crate::cli::predict::{Args, ROWS, numbering};
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, Metrics, Real, Result, Run,
+    Dataset, Metrics, Real, Result, Run,
+    data::Columns,
     model::{FactorizationMachine, LossKind, MachineLayout, Model, Tensor, TensorModel},
 };
 use serde_json::json;
@@ -93,6 +94,7 @@ impl Kind for Machine {
             ("loss", json!(self.loss.to_string())),
             ("classes", json!(train.classes())),
             ("features", json!(layout.features)),
+            ("columns", json!(train.columns())),
             ("one_based", json!(train.one_based())),
         ];
         model.about.extend(about.map(|(key, value)| (key.to_owned(), value)));
@@ -118,47 +120,52 @@ pub fn outcome(on: &str, metrics: &Metrics) -> Outcome {
 /// # Errors
 /// Where model, data or options do not fit, or the output cannot be written.
 pub fn predict(model: &TensorModel, rank: usize, file: &str, args: &Args) -> Result<u8> {
-    let (loss, classes) = known(model, file, args)?;
-    let (path, output) = super::ends(args)?;
+    let (known, options) = known(model, file, args, &ROWS)?;
+    let (path, output) = args.ends()?;
     let layout = MachineLayout { features: model.entry("features", file)?, rank };
-    // One row without features gives the numbering that the file is read with: the model's own.
-    let numbering = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], layout.features)?;
-    let one_based: bool = model.entry("one_based", file)?;
-    let data = args.loader(path, &numbering, !one_based)?.load()?;
-    let mut weights = vec![0f64; layout.parameters()];
-    weights[0] = model.tensor("bias", &[1], file)?[0];
+    // What the file claims takes memory only once it is seen to hold it.
+    let bias = model.tensor("bias", &[1], file)?[0];
     let linear = model.tensor("weights", &[layout.features], file)?;
     let factors = model.tensor("factors", &[layout.features, rank], file)?.chunks_exact(rank);
+    let one_based: bool = model.entry("one_based", file)?;
+    let like = numbering(layout.features, &known.columns)?;
+    let data = args.rows(path, &options, &like, one_based)?;
+    let mut weights = vec![0f64; layout.parameters()];
+    weights[0] = bias;
     for (i, (&w, v)) in linear.iter().zip(factors).enumerate() {
         weights[layout.weight(i)] = w;
         weights[layout.factors(i)..][..rank].copy_from_slice(v);
     }
     let scores = layout.scores(&data, &weights);
-    let labelled = match classes {
+    let labelled = match known.classes {
         Some(classes) => data.binary_as(classes).ok(),
         None => Some(data).filter(|data| data.labels().iter().all(|label| label.is_finite())),
     };
-    tell(&output, args, (loss, classes), &scores, labelled.as_ref().map(Dataset::labels))
+    tell(&output, args, &known, &scores, labelled.as_ref().map(Dataset::labels))
 }
 
-/// A machine's loss and, of a classifier, its classes.
-type Known = (LossKind, Option<[f32; 2]>);
+/// What a saved machine says of itself.
+pub struct Known {
+    pub loss: LossKind,
+    /// Of a classifier.
+    pub classes: Option<[f32; 2]>,
+    pub columns: Columns,
+}
 
-/// What a saved machine says of itself, if the options suit it.
+/// What a saved machine says of itself, and where labels are, if the options suit it: those of all machines, and those
+/// `taken`.
 ///
 /// # Errors
 /// Where they do not, or it is no whole machine.
-pub fn known(model: &TensorModel, file: &str, args: &Args) -> Result<Known> {
+pub fn known(model: &TensorModel, file: &str, args: &Args, taken: &[&str]) -> Result<(Known, Labels)> {
     let loss: LossKind = model.entry::<String>("loss", file)?.parse()?;
-    if args.top.is_some() {
-        return Err(Error::usage(
-            "--top: found a factorization machine, expected a model of ratings or words",
-        ));
-    }
-    if args.probability && loss != LossKind::Logistic {
-        return Err(Error::usage(format!("--probability: found a {loss} model, expected a logistic one")));
-    }
-    Ok((loss, model.entry("classes", file)?))
+    let own = match loss {
+        LossKind::Logistic => &["--scores", "--probability"][..],
+        _ => &["--scores"],
+    };
+    let labels = args.check(&format!("a machine of {loss} loss"), &[own, taken].concat())?;
+    let columns = super::columns(model, file)?;
+    Ok((Known { loss, classes: model.entry("classes", file)?, columns }, labels))
 }
 
 /// Writes what the scores say, and the metrics where the labels are known.
@@ -168,20 +175,22 @@ pub fn known(model: &TensorModel, file: &str, args: &Args) -> Result<Known> {
 pub fn tell(
     output: &Output,
     args: &Args,
-    (loss, classes): Known,
+    known: &Known,
     scores: &[f64],
     labels: Option<&[f32]>,
 ) -> Result<u8> {
     output.write(|out| {
-        scores.iter().try_for_each(|&z| match classes {
+        scores.iter().try_for_each(|&z| match known.classes {
             _ if args.scores => writeln!(out, "{z}"),
             Some(_) if args.probability => writeln!(out, "{}", 1.0 / (1.0 + (-z).exp())),
-            Some([minus, plus]) => writeln!(out, "{}", if z > 0.0 { plus } else { minus }),
+            Some([minus, plus]) => {
+                writeln!(out, "{}", known.columns.label(if z > 0.0 { plus } else { minus }))
+            }
             None => writeln!(out, "{z}"),
         })
     })?;
     if let Some(labels) = labels.filter(|_| !args.quiet) {
-        crate::cli::predict::tell(&Metrics::new(loss, scores, labels));
+        crate::cli::predict::tell(&Metrics::new(known.loss, scores, labels));
     }
     Ok(0)
 }

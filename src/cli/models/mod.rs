@@ -7,25 +7,29 @@ mod machine;
 mod network;
 mod skipgram;
 
-pub use factorization::Factorization;
-pub use field::FieldMachine;
-pub use linear::{Linear, classes, outcome};
-pub use machine::Machine;
-pub use network::Network;
-pub use skipgram::SkipGram;
+pub use linear::classes;
+
+use factorization::Factorization;
+use field::FieldMachine;
+use linear::Linear;
+use machine::Machine;
+use network::Network;
+use skipgram::SkipGram;
 
 use super::fit::Fitter;
 use super::load::Source;
 use super::options::Training;
-use super::output::Output;
 use super::predict;
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
     Dataset, Error, Real, Result, Run,
-    model::{Model, ModelFormat, ModelSpec, Precision, Tensor, TensorModel},
+    data::Columns,
+    model::{
+        LogisticLoss, LossKind, Model, ModelFormat, ModelSpec, Precision, Tensor, TensorModel, Weighted,
+    },
 };
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Training and held-out data, a pair for each fold.
 pub type Folds<'a, D> = Box<dyn Iterator<Item = (D, D)> + 'a>;
@@ -106,6 +110,50 @@ pub trait Kind: Clone {
     ) -> Result<()>;
 }
 
+/// Something to do with a model of any kind.
+pub trait Visit {
+    /// Does it, with parameters of this type.
+    ///
+    /// # Errors
+    /// Whatever it meets.
+    fn visit<T: Real, K: Kind>(&self, kind: &K) -> Result<u8>;
+}
+
+/// Does something with the model that the options ask for.
+///
+/// # Errors
+/// What it meets.
+pub fn visit(options: &Training, visitor: &impl Visit) -> Result<u8> {
+    match (&options.model, options.loss) {
+        (ModelSpec::Linear, LossKind::Logistic) if options.class_weights.is_none() => {
+            in_precision(options, visitor, &Linear(|_| LogisticLoss))
+        }
+        // The others share an instance of the engine.
+        (ModelSpec::Linear, other) => {
+            in_precision(options, visitor, &Linear(|weights| Weighted::new(other, weights)))
+        }
+        (model @ (ModelSpec::Softmax | ModelSpec::Mlp(..)), loss) => {
+            in_precision(options, visitor, &Network::new(model.clone(), loss))
+        }
+        // In single precision only: fewer instances of the engine.
+        (&ModelSpec::Factorization { rank, nonnegative }, _) => {
+            visitor.visit::<f32, _>(&Factorization { rank, nonnegative })
+        }
+        (&ModelSpec::Machine(rank), loss) => visitor.visit::<f32, _>(&Machine { rank, loss }),
+        (&ModelSpec::FieldMachine(rank), loss) => visitor.visit::<f32, _>(&FieldMachine { rank, loss }),
+        (&ModelSpec::SkipGram(model, min_count), _) => {
+            visitor.visit::<f32, _>(&SkipGram { model, min_count })
+        }
+    }
+}
+
+fn in_precision<K: Kind>(options: &Training, visitor: &impl Visit, kind: &K) -> Result<u8> {
+    match options.precision {
+        Precision::F32 => visitor.visit::<f32, K>(kind),
+        Precision::F64 => visitor.visit::<f64, K>(kind),
+    }
+}
+
 /// Where a model comes from, for its file.
 pub fn provenance(record: &Record) -> impl Iterator<Item = (String, String)> {
     let told = [
@@ -129,37 +177,19 @@ fn tensors(options: &Training, record: &Record, tensors: Vec<Tensor>) -> TensorM
     }
 }
 
+/// What a saved model says of the columns of its table.
+///
+/// # Errors
+/// Where it says something else.
+fn columns(model: &TensorModel, file: &str) -> Result<Columns> {
+    Ok(model.entry::<Option<Columns>>("columns", file)?.unwrap_or_default())
+}
+
 /// What a model's weights of each feature are multiplied with, by original id, to take rows as they were before they
 /// were scaled.
 fn factors<T: Real>(data: &Dataset) -> impl Iterator<Item = T> + Clone + use<'_, T> {
     let factors = data.factors().unwrap_or_default().iter().map(|&factor| T::from_f32(factor));
     factors.chain(std::iter::repeat(T::ONE))
-}
-
-/// The input of `predict`, and where its output goes.
-fn ends(args: &predict::Args) -> Result<(&Path, Output)> {
-    let Some(path) = args.data.as_deref() else {
-        return Err(Error::usage(
-            "data: found none, expected a file: the embedded flights are for linear models",
-        ));
-    };
-    let output = match &args.output {
-        Some(to) => Output::check(to, &[path, &args.model])?,
-        None => Output::stdout(),
-    };
-    Ok((path, output))
-}
-
-/// What is read for a model that has data of its own kind.
-fn needed(source: &Source, what: &str) -> Result<PathBuf> {
-    let mut wrong = Vec::new();
-    if source.data.is_none() {
-        wrong.push(format!("data: found none, expected a file of {what}"));
-    }
-    if source.zero_based {
-        wrong.push(format!("--zero-based: expected it left out for {what}"));
-    }
-    source.data.clone().filter(|_| wrong.is_empty()).ok_or(Error::Usage(wrong))
 }
 
 /// Whether a model can be saved in a file of this name.

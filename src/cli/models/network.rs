@@ -4,11 +4,11 @@ use super::{Folds, Kind};
 use crate::cli::gather;
 use crate::cli::load::Source;
 use crate::cli::options::Training;
-use crate::cli::output::Output;
-use crate::cli::predict::Args;
+use crate::cli::predict::{Args, ROWS, numbering};
 use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
-    Dataset, Error, Real, Result, Run,
+    Dataset, Error, Metrics, Real, Result, Run,
+    data::Columns,
     model::{LossKind, Model, ModelSpec, NetworkOutput, Precision, Tensor, TensorModel},
 };
 use serde_json::json;
@@ -58,7 +58,7 @@ impl Kind for Network {
     fn load(&self, source: &Source, options: &Training) -> Result<(Dataset, Option<Dataset>)> {
         let (train, test) = source.read(options.seed, self.inputs())?;
         let (train, test) = match self.output {
-            NetworkOutput::Squared => (train, test),
+            NetworkOutput::Squared => (train.numeric()?, test),
             NetworkOutput::Softmax => {
                 let train = train.multiclass()?;
                 let labels = train.classes().unwrap_or_default();
@@ -112,10 +112,9 @@ impl Kind for Network {
                 Outcome { accuracy: Some(accuracy), log_loss: Some(log_loss), ..outcome }
             }
             NetworkOutput::Squared => {
-                let errors = outputs.iter().zip(data.labels()).map(|(z, &y)| z[0] - f64::from(y));
-                let (squares, sum) = errors.fold((0.0, 0.0), |(s, a), e: f64| (s + e * e, a + e.abs()));
-                let n = data.len() as f64;
-                Outcome { rmse: Some((squares / n).sqrt()), mae: Some(sum / n), ..outcome }
+                let scores: Vec<f64> = outputs.iter().map(|z| z[0]).collect();
+                let metrics = Metrics::new(LossKind::Squared, &scores, data.labels());
+                Outcome { rmse: metrics.rmse, mae: metrics.mae, ..outcome }
             }
         })
     }
@@ -153,6 +152,7 @@ impl Kind for Network {
         let about = [
             ("labels", json!(train.classes())),
             ("features", json!(train.features() - usize::from(train.intercept().is_some()))),
+            ("columns", json!(train.columns())),
             ("one_based", json!(train.one_based())),
             ("output", json!(if self.output == NetworkOutput::Softmax { "softmax" } else { "squared" })),
         ];
@@ -211,46 +211,42 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
             return Err(Error::input(file, 0, 0, found, "softmax with labels, or squared"));
         }
     };
-    if args.probability && labels.is_none() {
-        return Err(Error::usage("--probability: found a model of numbers, expected one of classes"));
-    }
-    let data = args.data.iter().chain([&args.model]).map(|path| path.as_path()).collect::<Vec<_>>();
-    let to = args.output.as_ref().map_or(Ok(Output::stdout()), |path| Output::check(path, &data))?;
-    let Some(path) = &args.data else {
-        return Err(Error::usage(
-            "data: found none, expected a file: the embedded flights are for linear models",
-        ));
+    let (what, taken) = match labels {
+        Some(_) => ("a network of classes", &["--scores", "--probability"][..]),
+        None => ("a network of numbers", &["--scores"][..]),
     };
-    // One row without features gives the numbering that the file is read with: the model's own.
-    let numbering = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], features)?;
+    let options = args.check(what, &[taken, &ROWS].concat())?;
+    let (path, to) = args.ends()?;
     let softmax = spec == ModelSpec::Softmax;
     let biased = softmax && model.tensors.iter().any(|tensor| tensor.name == "bias1");
-    let numbering = if biased { numbering.with_intercept() } else { numbering };
-    let data = args.loader(path, &numbering, !one_based)?.load()?;
-    let shown = data.clone();
     let network = Network { spec, output }.network(Some(0.0));
-    let shape = network.shape(data.features(), labels.as_ref().map(Vec::len))?;
-    let mut weights = vec![0f64; shape.parameters()];
-    for (number, layer) in shape.layers().iter().enumerate() {
-        let number = number + 1;
+    let shape = network.shape(features.saturating_add(usize::from(biased)), labels.as_ref().map(Vec::len))?;
+    // What the file claims takes memory only once it is seen to hold it.
+    let mut parts = Vec::new();
+    for (number, layer) in (1..).zip(shape.layers()) {
         let inputs = layer.inputs() - usize::from(biased);
         let matrix = model.tensor(&format!("weight{number}"), &[inputs, layer.outputs()], file)?;
-        let bias = format!("bias{number}");
-        let mut to = &mut weights[layer.matrix()];
-        if biased {
-            // The intercept has rank 0.
-            let (first, rest) = to.split_at_mut(layer.outputs());
-            first.copy_from_slice(model.tensor(&bias, &[layer.outputs()], file)?);
-            to = rest;
-        }
-        to.copy_from_slice(matrix);
-        if let Some(at) = layer.bias() {
-            weights[at].copy_from_slice(model.tensor(&bias, &[layer.outputs()], file)?);
+        let bias = biased || layer.bias().is_some();
+        let bias = bias.then(|| model.tensor(&format!("bias{number}"), &[layer.outputs()], file));
+        parts.push((layer, matrix, bias.transpose()?));
+    }
+    let columns: Columns = super::columns(model, file)?;
+    let like = numbering(features, &columns)?;
+    let like = if biased { like.with_intercept() } else { like };
+    let data = args.rows(path, &options, &like, one_based)?;
+    let mut weights = vec![0f64; shape.parameters()];
+    for (layer, matrix, bias) in parts {
+        // The intercept has rank 0.
+        let first = layer.matrix().start;
+        let at = layer.bias().unwrap_or(first..first + layer.outputs());
+        let skipped = if biased { layer.outputs() } else { 0 };
+        weights[layer.matrix()][skipped..].copy_from_slice(matrix);
+        if let Some(bias) = bias {
+            weights[at].copy_from_slice(bias);
         }
     }
-    let known = labels.as_deref().map(|labels| data.clone().multiclass_as(labels));
     // Only the number of classes is asked for here: rows may have labels that the model does not know, or none.
-    let outputs = shape.outputs(shown.rows(), &weights);
+    let outputs = shape.outputs(data.rows(), &weights);
     to.write(|out| {
         outputs.iter().try_for_each(|z| match &labels {
             _ if args.scores => line(out, z.iter().copied()),
@@ -258,19 +254,29 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
                 let sum = ln_sum(z);
                 line(out, z.iter().map(|z| (z - sum).exp()))
             }
-            Some(labels) => writeln!(out, "{}", labels[best(z)]),
+            Some(labels) => writeln!(out, "{}", columns.label(labels[best(z)])),
             None => writeln!(out, "{}", z[0]),
         })
     })?;
-    if !args.quiet
-        && let Some(Ok(data)) = known
-    {
-        let (accuracy, log_loss) = quality(&outputs, data.labels());
-        let rows = asyncsgd::report::count(data.len() as u64);
-        crate::cli::say(format_args!(
-            "accuracy {:.2} % · log-loss {log_loss:.4} ({rows} rows)",
-            100.0 * accuracy
-        ));
+    if args.quiet || data.labels().iter().any(|label| label.is_nan()) {
+        return Ok(0);
+    }
+    match &labels {
+        None => {
+            let scores: Vec<f64> = outputs.iter().map(|z| z[0]).collect();
+            crate::cli::predict::tell(&Metrics::new(LossKind::Squared, &scores, data.labels()));
+        }
+        // Labels that the model does not know are not judged.
+        Some(labels) => {
+            if let Ok(data) = data.multiclass_as(labels) {
+                let (accuracy, log_loss) = quality(&outputs, data.labels());
+                let rows = asyncsgd::report::count(data.len() as u64);
+                let accuracy = 100.0 * accuracy;
+                crate::cli::say(format_args!(
+                    "accuracy {accuracy:.2} % · log-loss {log_loss:.4} ({rows} rows)"
+                ));
+            }
+        }
     }
     Ok(0)
 }

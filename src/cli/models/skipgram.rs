@@ -28,11 +28,7 @@ impl Kind for SkipGram {
     type Data = Corpus;
 
     fn load(&self, source: &Source, _: &Training) -> Result<(Corpus, Option<Corpus>)> {
-        let path = super::needed(source, "text")?;
-        if source.test.is_some() || source.test_fraction.is_some() {
-            return Err(Error::usage("--test, --test-fraction: expected neither for word vectors"));
-        }
-        Ok((Corpus::open(path, self.min_count)?, None))
+        Ok((Corpus::open(source.file(), self.min_count)?, None))
     }
 
     fn examples(&self, data: &Corpus) -> usize {
@@ -118,10 +114,8 @@ const TOP: usize = 10;
 /// # Errors
 /// Where model, data or options do not fit, or the output cannot be written.
 pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
-    if args.probability || args.scores {
-        return Err(Error::usage("--probability, --scores: expected neither for word vectors"));
-    }
-    let (path, output) = super::ends(args)?;
+    args.check("word vectors", &["--top"])?;
+    let (path, output) = args.ends()?;
     let words: Vec<String> = model.entry("words", file)?;
     let dimensions = model.tensors.first().and_then(|t| t.shape.get(1)).copied().unwrap_or(0).max(1);
     // Of length 1, so that products are cosines.

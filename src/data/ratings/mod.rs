@@ -73,7 +73,7 @@ impl Ratings {
 
     fn read(mut input: Input, seed: u64) -> Result<Self> {
         let name = input.name();
-        let parsed = text::parse(&name, &input.open()?.unpacked(&name)?)?;
+        let parsed = text::parse(&name, &input.open()?.unpacked(&name)?, false)?;
         Ok(Self::lay_out(parsed, name, seed))
     }
 
@@ -84,27 +84,42 @@ impl Ratings {
     pub fn like(path: impl Into<PathBuf>, train: &Self) -> Result<Self> {
         let path = path.into();
         let names = [&train.names[0], &train.names[1]].map(Arc::clone);
-        Self::with_names(if path == Path::new("-") { Input::Stdin } else { Input::File(path) }, names)
+        Self::with_names(if path == Path::new("-") { Input::Stdin } else { Input::File(path) }, names, false)
     }
 
-    /// The same with the names that a saved model has, users' and items'.
+    /// The same with the names that a saved model has, users' and items'. Lines may also be of a user and an item alone,
+    /// whose rating is then NaN; the first such line is a header where it has no number and neither of the two is known.
     ///
     /// # Errors
     /// As [`Ratings::open`].
     pub fn like_names(path: impl Into<PathBuf>, names: &[Vec<String>; 2]) -> Result<Self> {
         let path = path.into();
         let names = [&names[0], &names[1]].map(|names| Arc::new(names.clone()));
-        Self::with_names(if path == Path::new("-") { Input::Stdin } else { Input::File(path) }, names)
+        Self::with_names(if path == Path::new("-") { Input::Stdin } else { Input::File(path) }, names, true)
     }
 
-    fn with_names(mut input: Input, names: [Arc<Vec<String>>; 2]) -> Result<Self> {
+    fn with_names(mut input: Input, names: [Arc<Vec<String>>; 2], unrated: bool) -> Result<Self> {
         let name = input.name();
-        let parsed = text::parse(&name, &input.open()?.unpacked(&name)?)?;
+        let mut parsed = text::parse(&name, &input.open()?.unpacked(&name)?, unrated)?;
         let inside = |side: usize, found: &[String]| {
             let known: HashMap<&str, u32> = (0..).zip(names[side].iter()).map(|(i, n)| (&**n, i)).collect();
             found.iter().map(|n| known.get(&**n).copied().unwrap_or(UNKNOWN)).collect::<Vec<u32>>()
         };
         let (users, items) = (inside(0, &parsed.names[0]), inside(1, &parsed.names[1]));
+        let [user, item] = [parsed.users[0], parsed.items[0]].map(|i| i as usize);
+        let told = [&parsed.names[0][user], &parsed.names[1][item]];
+        let unknown = users[user] == UNKNOWN && items[item] == UNKNOWN;
+        if parsed.values[0].is_nan()
+            && unknown
+            && told.iter().all(|name| text::number(name.as_bytes()).is_none())
+        {
+            parsed.users.remove(0);
+            parsed.items.remove(0);
+            parsed.values.remove(0);
+        }
+        if parsed.values.is_empty() {
+            return Err(Error::input(name, 0, 0, "a header alone", "a user and an item on each line"));
+        }
         let renumber = |ids: Vec<u32>, to: &[u32]| ids.into_iter().map(|i| to[i as usize]).collect();
         Ok(Self {
             order: (0..parsed.values.len() as u32).collect(),
@@ -264,7 +279,7 @@ impl Ratings {
         [&self.parts[0], &self.parts[1]]
     }
 
-    /// The rating at a position: user, item and value. A user or item that was not trained is `None`.
+    /// The rating at a position: user, item and value, NaN where the source has none. A user or item that was not trained is `None`.
     pub fn get(&self, position: usize) -> (Option<usize>, Option<usize>, f32) {
         let known = |i: u32| (i != UNKNOWN).then_some(i as usize);
         (known(self.users[position]), known(self.items[position]), self.values[position])

@@ -29,13 +29,14 @@ const MOST: usize = u32::MAX as usize - 1;
 
 const EXPECTED: &str = "user, item and rating, and perhaps a time";
 
-/// Reads everything.
-pub(super) fn parse(name: &str, bytes: &Bytes) -> Result<Parsed> {
+/// Reads everything; where they may be `unrated`, lines of a user and an item too, with NaN as rating.
+pub(super) fn parse(name: &str, bytes: &Bytes, unrated: bool) -> Result<Parsed> {
     let mut buffer = Vec::new();
     let text = bytes.part(0, bytes.len(), &mut buffer)?;
     let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text));
     let market = text.starts_with(b"%%MatrixMarket");
-    let (users, items, values, names) = if market { matrix(name, text)? } else { lines(name, text)? };
+    let (users, items, values, names) =
+        if market { matrix(name, text)? } else { lines(name, text, unrated)? };
     if values.is_empty() {
         return Err(Error::input(name, 0, 0, "no rating", "at least one line of user, item and rating"));
     }
@@ -58,7 +59,7 @@ fn show(field: &[u8]) -> String {
     format!("'{text}'")
 }
 
-fn number(field: &[u8]) -> Option<f32> {
+pub(super) fn number(field: &[u8]) -> Option<f32> {
     fast_float2::parse::<f32, _>(field).ok().filter(|v| v.is_finite())
 }
 
@@ -102,7 +103,7 @@ struct Piece<'a> {
 /// A line that is no rating: its number in the piece from 1, what is found, and what is expected.
 type Wrong = (usize, String, &'static str);
 
-fn lines(file: &str, text: &[u8]) -> Result<Triples> {
+fn lines(file: &str, text: &[u8], unrated: bool) -> Result<Triples> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let separator = numbered(text).next().map_or(Separator::Blanks, |(_, line)| sniff(line));
     let mut pieces = Vec::new();
@@ -113,8 +114,11 @@ fn lines(file: &str, text: &[u8]) -> Result<Triples> {
         pieces.push(piece);
         rest = after;
     }
-    let parsed: Vec<_> =
-        pieces.par_iter().enumerate().map(|(i, piece)| parse_piece(piece, separator, i == 0)).collect();
+    let parsed: Vec<_> = pieces
+        .par_iter()
+        .enumerate()
+        .map(|(i, piece)| parse_piece(piece, separator, (i == 0, unrated)))
+        .collect();
     let (mut users, mut items, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let mut names = [Names::default(), Names::default()];
     for (at, piece) in parsed.into_iter().enumerate() {
@@ -139,21 +143,26 @@ fn lines(file: &str, text: &[u8]) -> Result<Triples> {
 }
 
 /// Reads whole lines; the first of all may be a header.
-fn parse_piece(text: &[u8], separator: Separator, first: bool) -> std::result::Result<Piece<'_>, Wrong> {
+fn parse_piece(
+    text: &[u8],
+    separator: Separator,
+    (first, unrated): (bool, bool),
+) -> std::result::Result<Piece<'_>, Wrong> {
     let (mut piece, mut header) = (Piece::default(), first);
     for (at, line) in numbered(text) {
         let first = std::mem::take(&mut header);
         let Some((count, [user, item, rating])) = split(line, separator) else {
             return Err((at, format!("a quote that is not closed in {}", show(line)), "fields"));
         };
-        if !(3..=4).contains(&count) {
+        let pair = unrated && count == 2;
+        if !pair && !(3..=4).contains(&count) {
             let plural = if count == 1 { "" } else { "s" };
             return Err((at, format!("{count} field{plural} in {}", show(line)), EXPECTED));
         }
         if user.is_empty() || item.is_empty() {
             return Err((at, format!("an empty name in {}", show(line)), "a user and an item"));
         }
-        let Some(value) = number(rating) else {
+        let Some(value) = number(rating).or(pair.then_some(f32::NAN)) else {
             if first && [user, item].into_iter().all(|field| number(field).is_none()) {
                 continue; // the header
             }

@@ -1,12 +1,14 @@
 //! Tables of text: a row a line, a column of labels, the others features.
 //!
 //! Separated by commas, semicolons or tabs, whichever the first line has; quoted as in RFC 4180. The first line is a
-//! header where one of its fields is not a number. The labels are in the column that is asked for, or that a header
-//! calls label, target, class or y.
+//! header where one of its fields, that of the labels left out, is not a number. The labels are in the column that is
+//! asked for, or that a header calls label, target, class or y. Where the first is no number, all are names of classes.
 
+use super::super::columns::Columns;
 use super::{Options, Table, number_of};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,7 +18,7 @@ pub enum Missing {
     /// Nothing: it is an error.
     #[default]
     Refuse,
-    /// The mean of the column's other values.
+    /// The mean of the column's other values in the training data.
     Mean,
     /// This number.
     Value(f32),
@@ -54,7 +56,7 @@ fn is_missing(field: &[u8]) -> bool {
     field.is_empty() || [&b"na"[..], b"n/a", b"nan", b"null", b"?"].contains(&&field.to_ascii_lowercase()[..])
 }
 
-pub(super) fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Table> {
+pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<&Columns>) -> Result<Table> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first =
         bytes.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or(bytes);
@@ -80,16 +82,18 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Table>
     if !reader.read_byte_record(&mut record).map_err(|e| broken(&e))? {
         return Err(Error::input(name, 0, 0, "no row", "a table"));
     }
-    let header = record.iter().any(|field| number_of(field).is_none() && !is_missing(field));
+    let number = options.label.as_ref().and_then(|label| label.parse::<usize>().ok());
+    let mut fields = record.iter().zip(1..).filter(|(_, at)| Some(*at) != number);
+    let header = fields.any(|(field, _)| number_of(field).is_none() && !is_missing(field));
     let columns = record.len();
     let names: Option<Vec<String>> =
         header.then(|| record.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect());
-    let label = label(names.as_deref(), columns, name, options)?;
-    let mut table = Table::new(columns - usize::from(label.is_some()));
-    let mut labels = Vec::new();
-    let mut values = vec![0f32; columns];
-    // Of each column, the sum and the number of its values, and where one is missing.
-    let (mut sums, mut holes) = (vec![(0f64, 0u64); columns], Vec::new());
+    let label = label(names.as_deref(), columns, name, options, trained)?;
+    let mut table = Table { full: true, ..Table::new(columns - usize::from(label.is_some())) };
+    let mut labels = Labels { trained, ..Labels::default() };
+    let mut values = Vec::with_capacity(columns);
+    // Of each feature, the sum and the number of its values.
+    let mut sums = vec![(0f64, 0u64); table.features];
     let mut more = !header || reader.read_byte_record(&mut record).map_err(|e| broken(&e))?;
     while more {
         let line = record.position().map_or(0, |position| position.line() as usize);
@@ -97,7 +101,7 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Table>
             let expected = format!("{columns}, as in the first line");
             return Err(Error::input(name, line, 0, format!("{} fields", record.len()), expected));
         }
-        let mut row_holes = Vec::new();
+        values.clear();
         for (at, field) in record.iter().enumerate() {
             let wrong = |expected: &str| {
                 let column =
@@ -105,41 +109,100 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options) -> Result<Table>
                 let found = format!("'{}'{column}", String::from_utf8_lossy(field));
                 Err(Error::input(name, line, at + 1, found, expected))
             };
-            values[at] = match number_of(field) {
-                Some(x) if x.is_finite() => x,
-                _ if !is_missing(field) => return wrong("a finite number (column is the field's number)"),
-                _ if Some(at) == label => return wrong("a label"),
-                _ => match options.missing {
+            let value = number_of(field).filter(|x| x.is_finite());
+            if Some(at) == label {
+                let pushed = if is_missing(field) { Err("a label") } else { labels.push(field, value) };
+                match pushed {
+                    Err(_) if options.unlabelled => labels.numbers.push(f32::NAN),
+                    Err(expected) => return wrong(expected),
+                    Ok(()) => {}
+                }
+                continue;
+            }
+            values.push(match value {
+                Some(x) => x,
+                None if !is_missing(field) => {
+                    return wrong("a finite number (column is the field's number)");
+                }
+                None => match options.missing {
                     Missing::Refuse => return wrong("a value, or an option for missing ones"),
                     Missing::Value(x) => x,
-                    Missing::Mean => {
-                        row_holes.push(at);
-                        0.0
-                    }
+                    Missing::Mean => f32::NAN,
                 },
-            };
-            if !row_holes.contains(&at) {
-                sums[at] = (sums[at].0 + f64::from(values[at]), sums[at].1 + 1);
-            }
+            });
         }
-        holes.extend(row_holes.into_iter().map(|at| (table.rows(), at)));
-        labels.extend(label.map(|label| values[label]));
-        table.push(values.iter().enumerate().filter(|(at, _)| Some(*at) != label).map(|(_, &x)| x));
+        let known = values.iter().zip(&mut sums).filter(|(x, _)| !x.is_nan());
+        known.for_each(|(&x, sum)| *sum = (sum.0 + f64::from(x), sum.1 + 1));
+        table.push(values.iter().copied());
         more = reader.read_byte_record(&mut record).map_err(|e| broken(&e))?;
     }
-    if !holes.is_empty() {
-        fill(&mut table, &holes, &sums, label);
+    let mean = |&(sum, count): &(f64, u64)| if count > 0 { (sum / count as f64) as f32 } else { 0.0 };
+    let means = (options.missing == Missing::Mean).then(|| sums.iter().map(mean).collect());
+    table.columns = Columns { means, ..Columns::default() };
+    if label.is_some() {
+        (table.labels, table.columns.classes) = labels.finish();
     }
-    table.labels = label.map(|_| labels);
-    table.names = names.map(|mut names| {
-        label.map(|label| names.remove(label));
-        names
-    });
+    if let Some(mut names) = names {
+        table.columns.label = label.map(|label| names.remove(label));
+        table.columns.names = Some(names);
+    }
     Ok(table)
 }
 
+/// The labels of the rows so far.
+#[derive(Default)]
+struct Labels<'a> {
+    /// Where they are names, the numbers of these as they appear.
+    numbers: Vec<f32>,
+    names: Option<BTreeMap<String, usize>>,
+    /// Of a test set.
+    trained: Option<&'a Columns>,
+}
+
+impl Labels<'_> {
+    /// Adds a label, which is this number if it is one. What is expected, if it is none.
+    fn push(&mut self, field: &[u8], number: Option<f32>) -> Result<(), &'static str> {
+        let text = || String::from_utf8_lossy(field).into_owned();
+        if let Some(trained) = self.trained {
+            let number = match &trained.classes {
+                Some(classes) => classes.binary_search(&text()).map(|at| at as f32).ok(),
+                None => number,
+            };
+            self.numbers.push(number.ok_or("a label as in the training data")?);
+            return Ok(());
+        }
+        if self.numbers.is_empty() && number.is_none() {
+            self.names = Some(BTreeMap::new());
+        }
+        self.numbers.push(match &mut self.names {
+            Some(names) => {
+                let next = names.len();
+                *names.entry(text()).or_insert(next) as f32
+            }
+            None => number.ok_or("a finite number, as the first label is one")?,
+        });
+        Ok(())
+    }
+
+    /// The labels, and the names of 0, 1, 2, … where they are names, sorted.
+    fn finish(self) -> (Option<Vec<f32>>, Option<Vec<String>>) {
+        let Some(names) = self.names else { return (Some(self.numbers), None) };
+        let mut rank = vec![0.0; names.len()];
+        names.values().zip(0u32..).for_each(|(&number, at)| rank[number] = at as f32);
+        // What is no label is none still.
+        let numbers = self.numbers.iter().map(|&x| if x.is_nan() { x } else { rank[x as usize] });
+        (Some(numbers.collect()), Some(names.into_keys().collect()))
+    }
+}
+
 /// The column of the labels.
-fn label(names: Option<&[String]>, columns: usize, name: &str, options: &Options) -> Result<Option<usize>> {
+fn label(
+    names: Option<&[String]>,
+    columns: usize,
+    name: &str,
+    options: &Options,
+    trained: Option<&Columns>,
+) -> Result<Option<usize>> {
     let called = |wanted: &str| names.and_then(|names| names.iter().position(|name| name == wanted));
     if let Some(wanted) = &options.label {
         let number = wanted.parse::<usize>().ok().filter(|number| (1..=columns).contains(number));
@@ -147,7 +210,11 @@ fn label(names: Option<&[String]>, columns: usize, name: &str, options: &Options
             Error::input(name, 1, 0, format!("no column '{wanted}'"), format!("its name, or 1 to {columns}"))
         });
     }
-    let named: Vec<usize> = LABELS.into_iter().filter_map(called).collect();
+    // In a test set as in the training data.
+    let named: Vec<usize> = match trained.and_then(|trained| trained.label.as_deref()) {
+        Some(label) => called(label).into_iter().collect(),
+        None => LABELS.into_iter().filter_map(called).collect(),
+    };
     match *named {
         [] if options.labels.is_some() || options.unlabelled => Ok(None),
         [] => {
@@ -156,24 +223,5 @@ fn label(names: Option<&[String]>, columns: usize, name: &str, options: &Options
         }
         [only] if options.labels.is_none() => Ok(Some(only)),
         _ => Err(Error::input(name, 1, 0, "several sources of labels", "one: name it (--label)")),
-    }
-}
-
-/// Puts the means of the columns in their holes: a second pass over the rows.
-fn fill(table: &mut Table, holes: &[(usize, usize)], sums: &[(f64, u64)], label: Option<usize>) {
-    let old = std::mem::replace(table, Table::new(table.features));
-    let mut holes = holes.iter().peekable();
-    let mut values = vec![0f32; old.features];
-    for row in 0..old.rows() {
-        values.fill(0.0);
-        let range = old.starts[row] as usize..old.starts[row + 1] as usize;
-        old.ids[range.clone()].iter().zip(&old.values[range]).for_each(|(&id, &x)| values[id as usize] = x);
-        while let Some(&&(_, at)) = holes.peek().filter(|hole| hole.0 == row) {
-            let (sum, count) = sums[at];
-            let feature = at - usize::from(label.is_some_and(|label| label < at));
-            values[feature] = if count > 0 { (sum / count as f64) as f32 } else { 0.0 };
-            holes.next();
-        }
-        table.push(values.iter().copied());
     }
 }

@@ -86,7 +86,8 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
     finite(&numbers, &array, name)?;
     // Where there are no rows, the other sizes may multiply to anything.
     let width = array.shape[1..].iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    Ok(Table::dense(numbers.into_iter(), array.shape[0], width.unwrap_or(0)))
+    let table = Table::dense(numbers.into_iter(), array.shape[0], width.unwrap_or(0));
+    Ok(Table { bytes: array.code == 0x08, ..table })
 }
 
 pub(super) fn labels(bytes: &[u8], name: &str) -> Result<Vec<f32>> {

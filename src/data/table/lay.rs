@@ -7,6 +7,7 @@ use super::Table;
 use crate::error::{Error, Result};
 use crate::kernel::{Rows, RowsError};
 use crate::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 impl Table {
     /// The data set of the table: for a test set with the numbering that it is to be like, else with at least so many
@@ -21,33 +22,40 @@ impl Table {
         (like, at_least, seed, zero_based): (Option<&Arc<Numbering>>, usize, u64, bool),
     ) -> Result<Dataset> {
         let (count, found) = (self.rows(), self.features);
-        let Table { mut starts, mut ids, mut values, labels, names, .. } = self;
+        let Table { mut starts, mut ids, mut values, labels, full, bytes, columns, .. } = self;
         let most = like.map(|like| like.ids.len() - usize::from(like.intercept));
-        if let Some(most) = most.filter(|most| found > *most) {
-            let expected = format!("at most {most}, as in the training data");
-            return Err(Error::input(name, 0, 0, format!("{found} features"), expected));
+        let trained = like.map(|like| &like.columns);
+        // Where both have names, columns go by them, else by their place. Of each column the original id.
+        let names = trained.and_then(|trained| trained.names.as_ref()).zip(columns.names.as_ref());
+        let mut to: Vec<u32> = match (names, most) {
+            (Some((trained, names)), Some(most)) => places(&trained[..most], names, name)?,
+            (None, Some(most)) if found > most || full && found < most => {
+                let at_most = if full { "" } else { "at most " };
+                let expected = format!("{at_most}{most}, as in the training data");
+                return Err(Error::input(name, 0, 0, format!("{found} features"), expected));
+            }
+            _ => (0..found as u32).collect(),
+        };
+        if values.iter().any(|value| value.is_nan()) {
+            let means = trained.unwrap_or(&columns).means.as_ref().ok_or_else(|| {
+                let expected =
+                    "means of the training data, which must have been read with them (--missing mean)";
+                Error::input(name, 0, 0, "missing values", expected)
+            })?;
+            let missing = ids.iter().zip(&mut values).filter(|(_, value)| value.is_nan());
+            missing.for_each(|(&id, value)| *value = means[to[id as usize] as usize]);
         }
-        let known = like.and_then(|like| like.names.as_ref());
-        if let Some((known, names)) = known.zip(names.as_ref())
-            && let Some(at) = known.iter().zip(names).position(|(a, b)| a != b)
-        {
-            let expected = "the columns of the training data in their order";
-            return Err(Error::input(
-                name,
-                1,
-                0,
-                format!("feature {} called '{}'", at + 1, names[at]),
-                expected,
-            ));
+        if let Some(most) = most.filter(|_| like.is_some_and(|like| like.intercept)) {
+            (starts, ids, values) = with_constant(&starts, &ids, &values, found as u32);
+            to.push(most as u32);
         }
-        if like.is_some_and(|like| like.intercept) {
-            let constant = most.unwrap_or(found) as u32;
-            (starts, ids, values) = with_constant(&starts, &ids, &values, constant);
-        }
+        let width = to.len();
+        // Of a full table a feature that no row has is no feature.
+        let at_least = if full { 0 } else { at_least };
         let features = like.map_or(found.max(at_least), |like| like.ids.len());
         layout::check_features(name, features)?;
         let sound = |e: RowsError| Error::input(name, 0, 0, e.to_string(), "sound rows");
-        let rows = Rows::new(starts, ids, values, features).map_err(sound)?;
+        let rows = Rows::new(starts, ids, values, width).map_err(sound)?;
         let labels = labels.unwrap_or_else(|| vec![f32::NAN; count]);
         let order = match like {
             Some(_) => (0..count as u32).collect(),
@@ -56,13 +64,11 @@ impl Table {
         let mut placed = layout::gather(&rows, &labels, &order);
         let numbering = like.cloned().unwrap_or_else(|| {
             let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
-            let names = names.map(|mut names| {
-                names.extend((names.len()..features).map(|at| format!("column {}", at + 1)));
-                names
-            });
-            Arc::new(Numbering { ids, names, one_based: !zero_based, intercept: false, factors: None })
+            Arc::new(Numbering { ids, columns, one_based: !zero_based, bytes, ..Numbering::default() })
         });
-        layout::renumber(&mut placed, &layout::inverse(&numbering.ids));
+        let rank = layout::inverse(&numbering.ids);
+        let rank: Vec<u32> = to.into_iter().map(|id| rank[id as usize]).collect();
+        layout::renumber(&mut placed, &rank);
         let rows = Rows::new(placed.starts, placed.ids, placed.values, features).map_err(sound)?;
         Ok(Dataset {
             rows: Arc::new(rows),
@@ -75,6 +81,39 @@ impl Table {
             lines: Arc::default(),
             cached: Cached::default(),
         })
+    }
+}
+
+/// The place of each of the columns called `names` among the `trained` ones.
+///
+/// # Errors
+/// [`Error::Input`] where one is missing, is there twice, or was not trained.
+fn places(trained: &[String], names: &[String], file: &str) -> Result<Vec<u32>> {
+    let wrong = |found: String, expected: &str| Err(Error::input(file, 1, 0, found, expected));
+    if trained == names {
+        // Names may then even come twice.
+        return Ok((0..names.len() as u32).collect());
+    }
+    let place: HashMap<&str, u32> = trained.iter().map(String::as_str).zip(0..).collect();
+    let mut found = HashSet::new();
+    let mut places = Vec::with_capacity(names.len());
+    for column in names {
+        match place.get(&**column) {
+            None => {
+                return wrong(
+                    format!("column '{column}'"),
+                    "the features of the training data (is it --label?)",
+                );
+            }
+            Some(_) if !found.insert(&**column) => {
+                return wrong(format!("column '{column}' twice"), "it once");
+            }
+            Some(&at) => places.push(at),
+        }
+    }
+    match trained.iter().find(|column| !found.contains(&***column)) {
+        Some(column) => wrong(format!("no column '{column}'"), "all features of the training data"),
+        None => Ok(places),
     }
 }
 

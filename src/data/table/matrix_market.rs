@@ -70,7 +70,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
         return Err(Error::input(name, 0, 0, found, "each once"));
     }
     memory::check(&format!("{name}: {rows} rows"), 16 * rows as u128, "take fewer")?;
-    let mut table = Table::new(features);
+    let mut table = Table { full: !sparse, ..Table::new(features) };
     let mut left = entries.into_iter().peekable();
     for row in 0..rows as u32 {
         while let Some((_, column, value)) = left.next_if(|entry| entry.0 == row) {

@@ -10,6 +10,7 @@ mod numpy;
 
 pub use self::csv::Missing;
 
+use super::columns::Columns;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,27 @@ pub(super) struct Options {
     pub unlabelled: bool,
 }
 
+impl Options {
+    /// Refuses what says nothing about data of this form, LIBSVM text where it is `None`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with a line for each such option.
+    pub fn suit(&self, form: Option<Form>, name: &str) -> Result<()> {
+        let csv = form == Some(Form::Csv);
+        let lines = [
+            (
+                form.is_none() && self.labels.is_some(),
+                "found labels in the rows, expected no file of them (--labels)",
+            ),
+            (!csv && self.label.is_some(), "found no CSV, expected no column of labels (--label)"),
+            (!csv && self.missing != Missing::Refuse, "found no CSV, expected no missing values (--missing)"),
+        ];
+        let wrong = lines.into_iter().filter(|(wrong, _)| *wrong);
+        let wrong: Vec<String> = wrong.map(|(_, line)| format!("{name}: {line}")).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Error::Usage(wrong)) }
+    }
+}
+
 /// Rows in the order of their source.
 #[derive(Default)]
 pub(super) struct Table {
@@ -35,8 +57,11 @@ pub(super) struct Table {
     /// None where the source has no labels.
     pub labels: Option<Vec<f32>>,
     pub features: usize,
-    /// By feature.
-    pub names: Option<Vec<String>>,
+    /// Whether each row says something of each feature: no feature can be missing.
+    pub full: bool,
+    /// Whether the values were bytes.
+    pub bytes: bool,
+    pub columns: Columns,
 }
 
 impl Table {
@@ -49,7 +74,7 @@ impl Table {
         self.starts.len() - 1
     }
 
-    /// Adds a row of one value a feature.
+    /// Adds a row of one value a feature; NaN is a missing one.
     fn push(&mut self, values: impl Iterator<Item = f32>) {
         for (id, value) in (0..).zip(values) {
             if value != 0.0 {
@@ -62,7 +87,7 @@ impl Table {
 
     /// A table of rows with `width` values each. Without values there are no rows, however many a file claims.
     fn dense(values: impl Iterator<Item = f32>, rows: usize, width: usize) -> Self {
-        let mut table = Self::new(width);
+        let mut table = Self { full: true, ..Self::new(width) };
         let mut values = values;
         let rows = if width > 0 { rows } else { 0 };
         (0..rows).for_each(|_| table.push(values.by_ref().take(width)));
@@ -103,18 +128,22 @@ impl Form {
         (std::str::from_utf8(line).is_ok() && separated && !has(b':')).then_some(Self::Csv)
     }
 
-    /// The table in these bytes, which are not packed. `name` is what errors call it, and what the name of a file with
-    /// its labels may follow from.
+    /// The table in these bytes, which are not packed; of a test set with what is known of the columns that were
+    /// `trained`. `name` is what errors call it, and what the name of a file with its labels may follow from.
     ///
     /// # Errors
     /// [`Error::Input`] with line or offset where it is not what it should be; [`Error::Io`] where the labels cannot
     /// be read.
-    pub fn read(self, bytes: &[u8], name: &str, options: &Options) -> Result<Table> {
-        if options.label.is_some() && self != Self::Csv {
-            return Err(Error::usage(format!("label column: {name} is no CSV, expected a file of labels")));
-        }
+    pub fn read(
+        self,
+        bytes: &[u8],
+        name: &str,
+        options: &Options,
+        trained: Option<&Columns>,
+    ) -> Result<Table> {
+        options.suit(Some(self), name)?;
         let mut table = match self {
-            Self::Csv => csv::read(bytes, name, options)?,
+            Self::Csv => csv::read(bytes, name, options, trained)?,
             Self::Npy => numpy::read(bytes, name)?,
             Self::Npz => numpy::read_zip(bytes, name)?,
             Self::Idx => idx::read(bytes, name)?,
@@ -123,6 +152,15 @@ impl Form {
         if table.rows() == 0 || table.features == 0 {
             let found = format!("{} rows with {} features", table.rows(), table.features);
             return Err(Error::input(name, 0, 0, found, "at least one of each"));
+        }
+        if options.labels.is_some() && table.labels.is_some() {
+            return Err(Error::input(
+                name,
+                0,
+                0,
+                "labels",
+                "none beside those in a file of their own (--labels)",
+            ));
         }
         let beside = || (self == Self::Idx).then(|| idx::labels_beside(Path::new(name))).flatten();
         let found = options.labels.clone().or_else(|| if table.labels.is_none() { beside() } else { None });

@@ -1,5 +1,7 @@
 //! NumPy's `.npy` and `.npz`: a dense array of rows; or in an archive an array `X` (or `x`, `data`, `features`) with
 //! labels `y` (or `labels`, `target`), or a CSR matrix as `scipy.sparse.save_npz` writes it.
+//!
+//! As in idx files, bytes become shares of 1: they are scaled by 1/255, as labels not.
 
 use super::{Table, at_byte};
 use crate::error::{Error, Result};
@@ -12,6 +14,16 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 struct Array {
     shape: Vec<usize>,
     values: Vec<f64>,
+    /// Whether they are bytes.
+    bytes: bool,
+}
+
+impl Array {
+    /// The values of features, single and scaled.
+    fn features(&self) -> impl Iterator<Item = f32> {
+        let whole = if self.bytes { 255.0 } else { 1.0 };
+        self.values.iter().map(move |&x| x as f32 / whole)
+    }
 }
 
 /// The array in these bytes; `name` is the file's, with the member's where it is in an archive.
@@ -31,9 +43,7 @@ fn array(bytes: &[u8], name: &str) -> Result<Array> {
     let entry = |key: &str| header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
     let kind = entry("descr").and_then(|rest| rest.strip_prefix('\'')?.split_once('\''));
     let (kind, _) = kind.ok_or_else(|| wrong("a simple type"))?;
-    if entry("fortran_order").is_some_and(|rest| rest.starts_with("True")) {
-        return Err(wrong("rows one after the other (fortran_order False)"));
-    }
+    let by_column = entry("fortran_order").is_some_and(|rest| rest.starts_with("True"));
     let shape = entry("shape").and_then(|rest| rest.strip_prefix('(')?.split_once(')'));
     let shape: Option<Vec<usize>> = shape.and_then(|(sizes, _)| {
         let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty());
@@ -47,12 +57,15 @@ fn array(bytes: &[u8], name: &str) -> Result<Array> {
         let found = format!("{} bytes of data", data.len());
         return Err(at_byte(name, start + length, found, format!("{width} a number of shape {shape:?}")));
     }
-    let values: Vec<f64> = data.chunks_exact(width).map(read).collect();
+    let mut values: Vec<f64> = data.chunks_exact(width).map(read).collect();
     if let Some(at) = values.iter().position(|x| !(*x as f32).is_finite()) {
         let offset = start + length + at * width;
         return Err(at_byte(name, offset, values[at], "a number that is finite in single precision"));
     }
-    Ok(Array { shape, values })
+    if let (true, &[rows, columns]) = (by_column, &shape[..]) {
+        values = (0..rows * columns).map(|at| values[at / columns + at % columns * rows]).collect();
+    }
+    Ok(Array { shape, values, bytes: kind == "|u1" })
 }
 
 /// Reads one number.
@@ -96,13 +109,13 @@ fn rows(array: &Array, name: &str) -> Result<Table> {
         let found = format!("an array of shape {:?}", array.shape);
         return Err(Error::input(name, 0, 0, found, "two dimensions: rows and features"));
     };
-    Ok(Table::dense(array.values.iter().map(|&x| x as f32), rows, width))
+    Ok(Table { bytes: array.bytes, ..Table::dense(array.features(), rows, width) })
 }
 
-/// Numbers in one dimension, or in a column.
-fn vector(array: Array, name: &str) -> Result<Vec<f64>> {
+/// The array, if its numbers are in one dimension, or in a column.
+fn one_dimension(array: Array, name: &str) -> Result<Array> {
     match array.shape[..] {
-        [_] | [_, 1] => Ok(array.values),
+        [_] | [_, 1] => Ok(array),
         _ => {
             let found = format!("an array of shape {:?}", array.shape);
             Err(Error::input(name, 0, 0, found, "one dimension"))
@@ -115,8 +128,8 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
 }
 
 pub(super) fn labels(bytes: &[u8], name: &str) -> Result<Vec<f32>> {
-    let labels = vector(array(bytes, name)?, name)?;
-    Ok(labels.into_iter().map(|x| x as f32).collect())
+    let labels = one_dimension(array(bytes, name)?, name)?;
+    Ok(labels.values.into_iter().map(|x| x as f32).collect())
 }
 
 pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
@@ -152,10 +165,12 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
                 let missing =
                     || Error::input(name, 0, 0, format!("no array '{wanted}'"), "a whole CSR matrix");
                 let (array, name) = numbers(&[wanted])?.ok_or_else(missing)?;
-                vector(array, &name)
+                one_dimension(array, &name)
             };
-            let (ids, values, shape) = (other("indices")?, other("data")?, other("shape")?);
-            compressed(&starts.values, &ids, &values, &shape, name)?
+            let (ids, data, shape) = (other("indices")?, other("data")?, other("shape")?);
+            let values: Vec<f32> = data.features().collect();
+            let table = compressed(&starts.values, &ids.values, &values, &shape.values, name)?;
+            Table { bytes: data.bytes, ..table }
         }
         None => match numbers(&["X", "x", "data", "features"])? {
             Some((array, name)) => rows(&array, &name)?,
@@ -166,7 +181,7 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
         },
     };
     if let Some((array, name)) = numbers(&["y", "labels", "target"])? {
-        let labels = vector(array, &name)?;
+        let labels = one_dimension(array, &name)?.values;
         if labels.len() != table.rows() {
             let found = format!("{} labels", labels.len());
             return Err(Error::input(name, 0, 0, found, format!("{}, one a row", table.rows())));
@@ -177,7 +192,7 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
 }
 
 /// A CSR matrix; ids of a row may come in any order, each once.
-fn compressed(starts: &[f64], ids: &[f64], values: &[f64], shape: &[f64], name: &str) -> Result<Table> {
+fn compressed(starts: &[f64], ids: &[f64], values: &[f32], shape: &[f64], name: &str) -> Result<Table> {
     let wrong = |found: String, expected: &str| Error::input(name, 0, 0, found, expected);
     let &[rows, features] = shape else {
         return Err(wrong(format!("shape {shape:?}"), "two dimensions"));
@@ -197,7 +212,7 @@ fn compressed(starts: &[f64], ids: &[f64], values: &[f64], shape: &[f64], name: 
     for (number, pair) in starts.windows(2).enumerate() {
         let range = pair[0] as usize..pair[1] as usize;
         row.clear();
-        row.extend(ids[range.clone()].iter().copied().zip(values[range].iter().map(|&x| x as f32)));
+        row.extend(ids[range.clone()].iter().copied().zip(values[range].iter().copied()));
         row.sort_by(|a, b| a.0.total_cmp(&b.0));
         let twice = row.windows(2).find(|pair| pair[0].0 == pair[1].0);
         let outside = row.iter().find(|entry| !(entry.0 >= 0.0 && entry.0 < features));

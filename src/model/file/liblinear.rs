@@ -2,6 +2,7 @@
 //! a feature a line with one weight, or of more than two classes one for each; the bias, where there is one, is the last weight, of a feature whose value is `bias`.
 
 use super::{LossKind, Precision, SavedModel};
+use crate::data::Columns;
 use crate::error::{Error, Result};
 use std::fmt::Write;
 use std::path::Path;
@@ -34,6 +35,10 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 pub(super) fn write(model: &SavedModel, path: &Path) -> Result<Vec<u8>> {
     let (solver, _) = SOLVERS.iter().find(|(_, loss)| *loss == model.loss).expect("a solver for each loss");
     let outputs = model.outputs();
+    if let Some(names) = &model.columns.classes {
+        let line = format!("LIBLINEAR's classes are integers, found '{}': save as .safetensors", names[0]);
+        return Err(Error::usage(format!("{}: {line}", path.display())));
+    }
     let mut text = format!("{FIRST} {solver}\nnr_class {}\n", model.classes.len().max(2));
     if let Some(class) = model.classes.iter().find(|c| c.fract() != 0.0 || c.abs() > LARGEST_LABEL as f32) {
         return Err(Error::usage(format!(
@@ -232,7 +237,7 @@ impl Header {
             weights,
             bias,
             one_based: true,
-            names: None,
+            columns: Columns::default(),
             precision: Precision::F64,
             provenance: [("format".to_owned(), "LIBLINEAR text".to_owned())].into(),
         })

@@ -9,7 +9,7 @@ pub use named::{Tensor, TensorModel};
 use super::kind::LossKind;
 use super::loss::sigmoid;
 use super::metrics::{largest, scores, shares};
-use crate::data::Dataset;
+use crate::data::{Columns, Dataset};
 use crate::error::{Error, Result};
 use crate::kernel::Row;
 use crate::output;
@@ -38,8 +38,8 @@ pub struct SavedModel {
     pub bias: Vec<f64>,
     /// Whether id 0 is index 1 in LIBSVM text; always so in LIBLINEAR text.
     pub one_based: bool,
-    /// The name of each feature, by original id. Not kept in LIBLINEAR text.
-    pub names: Option<Vec<String>>,
+    /// The columns of the table that it was trained on. Not kept in LIBLINEAR text.
+    pub columns: Columns,
     /// The type of the weights in the file. They are exact here in either case.
     pub precision: Precision,
     /// Where the model comes from: data hash, program version, step rule and whatever else is worth to know.
@@ -109,7 +109,7 @@ impl ModelFormat {
 
 impl SavedModel {
     /// The model with these weights by rank, one for each feature or, of more than two classes, so many for each
-    /// class, trained on `data`: its intercept becomes the bias; its classes, names, hash and number of rows are
+    /// class, trained on `data`: its intercept becomes the bias; its classes, columns, hash and number of rows are
     /// kept. Where `data` were [scaled](Dataset::scaled), the weights become those for rows as they were before.
     /// Penalties and further provenance are the caller's to fill in.
     ///
@@ -125,11 +125,6 @@ impl SavedModel {
             // The intercept is the last original id.
             bias.extend(data.intercept().and_then(|_| weights.pop()));
             all.extend(weights);
-        }
-        let names = (0..data.features()).map(|rank| data.feature_name(rank)).collect::<Option<Vec<_>>>();
-        let mut names = names.map(|n| data.restore(&n).into_iter().map(str::to_owned).collect::<Vec<_>>());
-        if data.intercept().is_some() {
-            names.as_mut().map(Vec::pop);
         }
         let provenance = [
             ("program", concat!("asyncsgd ", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -149,7 +144,7 @@ impl SavedModel {
             weights: all,
             bias,
             one_based: data.one_based(),
-            names,
+            columns: data.columns(),
             precision: if T::NAME == f32::NAME { Precision::F32 } else { Precision::F64 },
             provenance: provenance.map(|(key, value)| (key.to_owned(), value)).into(),
         }

@@ -1,6 +1,7 @@
 //! Models as safetensors files.
 
 use super::{LossKind, Precision, SavedModel};
+use crate::data::Columns;
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ struct Header {
     l1: Option<f64>,
     classes: Option<Vec<f32>>,
     one_based: bool,
-    names: Option<Vec<String>>,
+    #[serde(default)]
+    columns: Columns,
     provenance: BTreeMap<String, String>,
 }
 
@@ -39,7 +41,7 @@ pub(super) fn write(model: &SavedModel, path: &Path) -> Result<Vec<u8>> {
         l1: model.l1,
         classes: Some(model.classes.clone()).filter(|classes| !classes.is_empty()),
         one_based: model.one_based,
-        names: model.names.clone(),
+        columns: model.columns.clone(),
         provenance: model.provenance.clone(),
     };
     let refused = |e: &dyn std::fmt::Display| Error::usage(format!("{}: {e}", path.display()));
@@ -110,8 +112,8 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<SavedModel> {
     if !bias.is_empty() && bias.len() != outputs {
         return Err(wrong(format!("{} biases", bias.len()), &outputs.to_string()));
     }
-    if let Some(names) = header.names.as_ref().filter(|names| names.len() != features) {
-        return Err(wrong(format!("{} names for {features} features", names.len()), "one for each"));
+    if let Some(fault) = header.columns.fault(features) {
+        return Err(wrong(fault, "a model as it was saved"));
     }
     Ok(SavedModel {
         loss,
@@ -121,7 +123,7 @@ pub(super) fn read(bytes: &[u8], file: &str) -> Result<SavedModel> {
         weights,
         bias,
         one_based: header.one_based,
-        names: header.names,
+        columns: header.columns,
         precision,
         provenance: header.provenance,
     })

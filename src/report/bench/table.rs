@@ -2,7 +2,7 @@
 
 use super::super::number::{count, short, si};
 use super::super::text::Style;
-use crate::record::{Bench, Case, Conditions, Delays, Settings};
+use crate::record::{Bench, Case, Conditions, Delays, Figures, Settings};
 use std::io::{self, Write};
 
 /// Writes what was run, the state of the machine, a line for each case, and what has changed since the baseline.
@@ -35,8 +35,12 @@ pub fn write_bench(out: &mut dyn Write, bench: &Bench, style: Style) -> io::Resu
 pub(super) fn facts(bench: &Bench) -> Vec<(&'static str, String)> {
     let (program, machine, data, settings) = (&bench.program, &bench.machine, &bench.data, &bench.settings);
     let cpu = if machine.cpu.is_empty() { "unknown processor" } else { &machine.cpu };
-    let Settings { loss, precision, batch, epochs, rate, schedule, seed, pin, .. } = settings;
-    let intercept = if settings.intercept { "with intercept" } else { "no intercept" };
+    let Settings { model, loss, precision, batch, epochs, rate, schedule, seed, pin, .. } = settings;
+    let (model, intercept) = match (&**model, settings.intercept) {
+        ("linear", true) => (String::new(), "with intercept, "),
+        ("linear", false) => (String::new(), "no intercept, "),
+        (_, intercept) => (format!("{model}, "), if intercept { "with intercept, " } else { "" }),
+    };
     let l1 = if settings.l1 > 0.0 { format!(", l1 {}", short(settings.l1)) } else { String::new() };
     let batch = if *batch > 1 { format!(", mini-batches of {batch}") } else { String::new() };
     let mut facts = vec![
@@ -54,7 +58,7 @@ pub(super) fn facts(bench: &Bench) -> Vec<(&'static str, String)> {
                 count(data.nonzeros as u64)
             ),
         ),
-        ("objective", format!("{loss} loss, l2 {}{l1}, {intercept}, {precision}", short(settings.l2))),
+        ("objective", format!("{model}{loss} loss, l2 {}{l1}, {intercept}{precision}", short(settings.l2))),
         (
             "training",
             format!("{epochs} epochs, rate {rate}, schedule {schedule}{batch}, seed {seed}, pin {pin}"),
@@ -62,6 +66,10 @@ pub(super) fn facts(bench: &Bench) -> Vec<(&'static str, String)> {
         ("runs", format!("{} of each case after {} for warm-up, interleaved", bench.repeats, bench.warm_up)),
         ("machine", state(&bench.conditions)),
     ];
+    if let Some(test) = &bench.test {
+        let rows = count(test.rows as u64);
+        facts.push(("held out", format!("{}: {rows} rows, for the quality of each last run", test.path)));
+    }
     if let Some(target) = bench.target_objective {
         let gap = bench.optimum.map_or(String::new(), |f| format!(", gap {}", short(target / f - 1.0)));
         facts.push(("target", format!("objective {target:.8}{gap}")));
@@ -95,11 +103,23 @@ fn name(bench: &Bench, case: &Case) -> Vec<String> {
     all.into_iter().take(names(bench).len()).collect()
 }
 
+/// The figure that tells most, and what it is.
+fn quality(figures: &Figures) -> Option<(&'static str, String)> {
+    let accuracy = figures.accuracy.map(|share| ("accuracy", format!("{:.2} %", 100.0 * share)));
+    accuracy.or_else(|| figures.rmse.map(|error| ("RMSE", format!("{error:.5}"))))
+}
+
+/// What that is, if any case has one.
+fn quality_head(bench: &Bench) -> Option<&'static str> {
+    bench.cases.iter().find_map(|case| quality(&case.quality)).map(|(name, _)| name)
+}
+
 /// The heads of the table's columns.
 pub(super) fn head(bench: &Bench) -> Vec<String> {
     let mut head: Vec<&str> = names(bench).to_vec();
     head.extend(["seconds", "spread", "nonzeros/s", "speed-up", "vs ref"]);
     head.push(if bench.optimum.is_some() { "gap" } else { "objective" });
+    head.extend(quality_head(bench));
     head.extend(bench.target_objective.map(|_| "to target"));
     head.extend(["p50", "p99", "max"]);
     head.into_iter().map(str::to_owned).collect()
@@ -119,6 +139,7 @@ pub(super) fn cells(bench: &Bench, case: &Case) -> Vec<String> {
         Some(gap) => format!("{gap:.2e}"),
         None => format!("{:.8}", case.objective),
     });
+    cells.extend(quality_head(bench).map(|_| quality(&case.quality).map_or_else(none, |(_, figure)| figure)));
     if bench.target_objective.is_some() {
         cells.push(case.to_target.map_or_else(none, |seconds| format!("{seconds:.4}")));
     }
