@@ -32,6 +32,7 @@ pub trait Real:
     + SubAssign
     + Sum
     + bytemuck::Pod
+    + Into<f64>
     + 'static
 {
     /// The shared cell that holds one parameter.

@@ -16,7 +16,7 @@ fn check(row: Row<'_>, len: usize) {
 ///
 /// # Panics
 /// If the row has an id outside `cells`.
-#[inline]
+#[inline(always)]
 pub(crate) fn dot<C, T>(cells: &[C], row: Row<'_>, load: impl Fn(&C) -> T) -> T
 where
     T: Copy + Default + From<f32> + Add<Output = T> + Mul<Output = T> + AddAssign,
@@ -49,6 +49,48 @@ pub(crate) fn dot_f32(cells: &[f32], row: Row<'_>) -> f32 {
         return unsafe { super::x86::gather_dot(cells.as_ptr(), row) };
     }
     dot(cells, row, |&w| w)
+}
+
+/// [`dot`] in double precision, by the kernel that the machine has.
+#[inline]
+pub(crate) fn dot_f64<C: Copy + Into<f64>>(cells: &[C], row: Row<'_>) -> f64 {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    if super::vector() {
+        #[target_feature(enable = "avx2,fma")]
+        fn wide<C: Copy + Into<f64>>(cells: &[C], row: Row<'_>) -> f64 {
+            dot(cells, row, |&w| w.into())
+        }
+        // SAFETY: the instructions are there.
+        return unsafe { wide(cells, row) };
+    }
+    dot(cells, row, |&w| w.into())
+}
+
+/// cells\[id\] += factor·value for each nonzero of the row, by the kernel that the machine has.
+///
+/// # Panics
+/// If the row has an id outside `cells`.
+#[inline]
+pub(crate) fn axpy_f64(cells: &mut [f64], row: Row<'_>, factor: f64) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    if super::vector() {
+        #[target_feature(enable = "avx2,fma")]
+        fn wide(cells: &mut [f64], row: Row<'_>, factor: f64) {
+            scatter(cells, row, factor);
+        }
+        // SAFETY: the instructions are there.
+        return unsafe { wide(cells, row, factor) };
+    }
+    scatter(cells, row, factor);
+}
+
+#[inline(always)]
+fn scatter(cells: &mut [f64], row: Row<'_>, factor: f64) {
+    check(row, cells.len());
+    for (&id, &v) in row.ids().iter().zip(row.values()) {
+        // SAFETY: ids increase strictly, so each is below row.end(), which is at most cells.len().
+        *unsafe { cells.get_unchecked_mut(id as usize) } += factor * f64::from(v);
+    }
 }
 
 /// [`dot`] over shared floats, by the kernel that the machine has.

@@ -13,7 +13,7 @@
 
 use super::linear::Linear;
 use super::loss::Loss;
-use crate::kernel::Rows;
+use crate::kernel::{Rows, sparse};
 use crate::real::Real;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -48,9 +48,7 @@ pub(super) fn combine<K: Send>(rows: &Rows, of: impl Fn(usize) -> (f64, K) + Syn
         for r in part {
             let (factor, keep) = of(r);
             kept.push(keep);
-            for (i, v) in rows.row(r).iter() {
-                vector[i] += factor * f64::from(v);
-            }
+            sparse::axpy_f64(&mut vector, rows.row(r), factor);
         }
         (vector, kept)
     };
@@ -70,8 +68,7 @@ fn add<const K: usize>(a: [f64; K], b: [f64; K]) -> [f64; K] {
 
 /// x·w of row `r`, summed in `f64`.
 pub(super) fn score<T: Real>(rows: &Rows, r: usize, weights: &[T]) -> f64 {
-    let of = |(i, v): (usize, f32)| weights[i].to_f64() * f64::from(v);
-    rows.row(r).iter().map(of).sum()
+    sparse::dot_f64(weights, rows.row(r))
 }
 
 impl<L: Loss> Linear<'_, L> {
