@@ -72,25 +72,33 @@ pub(crate) fn dot_f64<C: Copy + Into<f64>>(cells: &[C], row: Row<'_>) -> f64 {
 /// If the row has an id outside `cells`.
 #[inline]
 pub(crate) fn axpy_f64(cells: &mut [f64], row: Row<'_>, factor: f64) {
+    scatter(cells, row, |cell, v| *cell += factor * v);
+}
+
+/// Calls `visit(&mut cells[id], value)` for each nonzero of the row, compiled for the machine.
+///
+/// # Panics
+/// If the row has an id outside `cells`.
+#[inline]
+pub(crate) fn scatter<C>(cells: &mut [C], row: Row<'_>, visit: impl FnMut(&mut C, f64)) {
+    #[inline(always)]
+    fn each<C>(cells: &mut [C], row: Row<'_>, mut visit: impl FnMut(&mut C, f64)) {
+        check(row, cells.len());
+        for (&id, &v) in row.ids().iter().zip(row.values()) {
+            // SAFETY: ids increase strictly, so each is below row.end(), which is at most cells.len().
+            visit(unsafe { cells.get_unchecked_mut(id as usize) }, f64::from(v));
+        }
+    }
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
         #[target_feature(enable = "avx2,fma")]
-        fn wide(cells: &mut [f64], row: Row<'_>, factor: f64) {
-            scatter(cells, row, factor);
+        fn wide<C>(cells: &mut [C], row: Row<'_>, visit: impl FnMut(&mut C, f64)) {
+            each(cells, row, visit);
         }
         // SAFETY: the instructions are there.
-        return unsafe { wide(cells, row, factor) };
+        return unsafe { wide(cells, row, visit) };
     }
-    scatter(cells, row, factor);
-}
-
-#[inline(always)]
-fn scatter(cells: &mut [f64], row: Row<'_>, factor: f64) {
-    check(row, cells.len());
-    for (&id, &v) in row.ids().iter().zip(row.values()) {
-        // SAFETY: ids increase strictly, so each is below row.end(), which is at most cells.len().
-        *unsafe { cells.get_unchecked_mut(id as usize) } += factor * f64::from(v);
-    }
+    each(cells, row, visit);
 }
 
 /// [`dot`] over shared floats, by the kernel that the machine has.
