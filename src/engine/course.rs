@@ -51,12 +51,12 @@ impl Mark {
 impl<'a> Course<'a> {
     pub(super) fn new(examples: usize, plan: &Plan, grid: Option<Grid<'a>>, factor: Arc<AtomicU64>) -> Self {
         let grid = grid.filter(|_| plan.grid);
-        let pieces = grid.map_or(examples.div_ceil(plan.piece()), |grid| filled(&grid).count());
+        let pieces = grid.map_or(examples.div_ceil(plan.piece), |grid| filled(&grid).count());
         let places = pieces * plan.evaluate_every;
         Self {
             order: (0..places).map(|_| AtomicU64::new(0)).collect(),
             mark: Arc::new(Mark { chunks: AtomicUsize::new(0), begin: AtomicU64::new(0) }),
-            piece: AtomicUsize::new(plan.piece()),
+            piece: AtomicUsize::new(plan.piece),
             together: AtomicUsize::new(1),
             pieces: AtomicUsize::new(pieces),
             brake: AtomicU64::new(1f64.to_bits()),
@@ -78,7 +78,7 @@ impl<'a> Course<'a> {
         let longest = blocks::longest(plan.workers, self.examples).max(plan.chunk);
         let chunk = ((plan.chunk as f64 * growth) as usize).min(longest).next_multiple_of(plan.batch);
         // Pieces of the plan's size, or whole chunks.
-        let piece = if plan.piece() < plan.chunk { plan.piece() } else { chunk };
+        let piece = if plan.piece < plan.chunk { plan.piece } else { chunk };
         let (pieces, together) = (self.examples.div_ceil(piece), chunk.div_ceil(piece));
         let mut order: Vec<u64> = (0..pieces as u64).collect();
         for (epoch, places) in self.order.chunks(pieces).take(plan.evaluate_every).enumerate() {

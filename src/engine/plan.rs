@@ -123,19 +123,12 @@ pub struct Plan {
     pub precision: &'static str,
     /// Examples that a worker takes at a time.
     pub chunk: usize,
+    /// Examples that come one after the other whatever the order: a chunk, or a part of one.
+    pub piece: usize,
     /// Whether the blocks are those of the objective's grid; `block` and `chunk` are then their mean length.
     pub grid: bool,
     /// Things that the user should know, a line each.
     pub warnings: Vec<String>,
-}
-
-impl Plan {
-    /// Examples that come one after the other whatever the order: a chunk, or of dual coordinate ascent a part of one.
-    pub(super) fn piece(&self) -> usize {
-        let ascends = self.algorithm == Algorithm::Sdca && self.batch == 1;
-        let largest = || (1..=DUAL_PIECE).rev().find(|&piece| self.chunk.is_multiple_of(piece));
-        ascends.then(largest).flatten().unwrap_or(self.chunk)
-    }
 }
 
 impl Options {
@@ -242,15 +235,20 @@ impl Options {
                 blocks::choose(block, self.hot, workers, examples, parameters, counts, objective.copies())
             }
         };
-        let ascends = self.algorithm == Algorithm::Sdca && self.block == BlockSize::Auto;
-        let block = if ascends && block > DUAL_PIECE { block.next_multiple_of(DUAL_PIECE) } else { block };
+        let sequence = objective.sequence();
+        let block = match sequence.filter(|_| self.block == BlockSize::Auto) {
+            Some(sequence) if block > sequence => block.next_multiple_of(sequence),
+            _ => block,
+        };
         let evaluate_every = self.evaluate_every.min(epochs.ceil() as usize).max(1);
         let phase = examples.saturating_mul(evaluate_every);
-        let chunk = match self.algorithm {
+        let chunk = match sequence {
             _ if block > 1 => block,
-            Algorithm::Sdca => DUAL_PIECE.next_multiple_of(self.batch).min(examples),
-            _ => direct_chunk(workers, phase, self.batch).min(examples),
+            Some(sequence) => sequence.next_multiple_of(self.batch).min(examples),
+            None => direct_chunk(workers, phase, self.batch).min(examples),
         };
+        let longest = sequence.filter(|_| self.batch == 1).unwrap_or(chunk);
+        let piece = (1..=longest).rev().find(|&piece| chunk.is_multiple_of(piece)).unwrap_or(chunk);
         // The shared ones, those of evaluations, the best, what the objective keeps for each; and the workers' copies.
         let numbers = 4 * parameters as u128
             + workers as u128 * (2 * hot as u128 + self.optimizer.vectors() * parameters as u128);
@@ -289,6 +287,7 @@ impl Options {
             seed: self.seed,
             precision: T::NAME,
             chunk,
+            piece,
             grid: grid.is_some(),
             warnings,
         })
@@ -347,12 +346,6 @@ pub(super) const MOST_WORKERS: usize = 4096;
 
 /// Where a target gap is not reached.
 const MOST_EPOCHS: f64 = 10_000.0;
-
-/// Examples of dual coordinate ascent that are always visited one after the other. In a fixed order it is several times
-/// as slow as in a random one: on a table of 123 features the gap after 14 epochs was 4.5e-4 with pieces of 4 rows and
-/// 1.0e-3 to 6e-3 with 8 or 16; text does not mind pieces of 64, but blocks of 3,200 rows in the order of the file,
-/// 1.2e-3 for 2.1e-4.
-const DUAL_PIECE: usize = 4;
 
 /// Examples that a worker takes at a time in direct mode, of so many up to an evaluation: enough that the shared counter
 /// does not matter, few enough that all workers end together. While a late one finishes its chunk the others are idle,

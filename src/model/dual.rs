@@ -32,6 +32,8 @@ pub struct Dual<'l, 'd, L, T: Real> {
     before: (Vec<T::Atomic>, Vec<T::Atomic>),
     /// The parameters that belong to the dual values at the start.
     initial: Vec<T>,
+    /// Whether rows are longer than [`LONG`].
+    long: bool,
 }
 
 /// In the first epoch the parameters are the sum over the rows seen so far, t of n, and are taken as those that these
@@ -43,6 +45,13 @@ const YOUNG: f64 = 2.0;
 /// Where rows are longer than this, as κ·mean ‖x‖²/(λn), the first epoch is far from the optimum either way, and a
 /// longer way with it: on a9a and flights by one epoch in six.
 const LONG: f64 = 1.0;
+
+/// Examples that are always visited one after the other, where rows are short and where they are long. In a fixed order
+/// ascent is several times as slow as in a random one: on a table of 123 features the gap after 14 epochs was 4.5e-4
+/// with pieces of 4 rows and 1.0e-3 to 6e-3 with 8 or 16. Text does not mind pieces of 64, and an epoch takes a quarter
+/// less time with pieces of 16 than with those of 4; but it minds blocks of 3,200 rows in the order of the file,
+/// 1.2e-3 for 2.1e-4.
+const SEQUENCE: (usize, usize) = (16, 4);
 
 /// How far back towards the previous epoch the averaged point lies. The iterates come from both sides: at the
 /// epochs' ends the gap of the average was 0.5 to 0.7 of the last iterate's on text.
@@ -75,13 +84,15 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         };
         let norms: Vec<T> = (0..n).into_par_iter().map(norm).collect();
         let length = norms.iter().enumerate().map(|(r, q)| linear.bend(r) * q.to_f64()).sum::<f64>();
+        let long = length > LONG * n as f64;
         Some(Self {
             linear,
             norms,
             scale: T::from_f64(1.0 / strength),
-            dual: all(n, if length <= LONG * n as f64 { T::ZERO } else { -T::ZERO }),
+            dual: all(n, if long { -T::ZERO } else { T::ZERO }),
             before: (all(rows.features(), T::ZERO), all(n, T::ZERO)),
             initial: vec![T::ZERO; rows.features()],
+            long,
         })
     }
 
@@ -149,6 +160,10 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
 
     fn examples(&self) -> usize {
         self.linear.rows.len()
+    }
+
+    fn sequence(&self) -> Option<usize> {
+        Some(if self.long { SEQUENCE.1 } else { SEQUENCE.0 })
     }
 
     fn buffer(&self) -> Ascent<T> {

@@ -130,6 +130,12 @@ pub trait Objective<T: Real = f32>: Sync {
         false
     }
 
+    /// The most examples that may always be visited one after the other, whatever the order of these pieces; `None`
+    /// where all that a worker takes at a time may.
+    fn sequence(&self) -> Option<usize> {
+        None
+    }
+
     /// How the examples are laid out, where they lie by blocks that mostly touch different parameters; `None` where any
     /// order is as good.
     fn grid(&self) -> Option<Grid<'_>> {
