@@ -382,7 +382,7 @@ struct Step {
     weight: f64,
 }
 
-#[inline]
+#[inline(always)]
 fn write<T: Real, M: Mode, D: Direction<T> + ?Sized>(
     mut writer: Writer<'_, T, M>,
     direction: &D,

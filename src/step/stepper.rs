@@ -124,8 +124,18 @@ impl Stepper {
     }
 
     /// [`weight`](Self::weight) where the rate at this moment is known: a cosine is not to be taken an update.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn weight_at(&mut self, moment: &Moment, rate: f64) -> f64 {
+        // The usual rules in line: with the call of the others an update takes a tenth longer.
+        match (&self.mean_delay, self.rule.weight) {
+            (None, Weight::Constant) => 1.0,
+            (None, Weight::DelayAdaptive) => ratio(self.concurrency, moment.delay as f64),
+            _ => self.any_weight(moment, rate),
+        }
+    }
+
+    #[inline(never)]
+    fn any_weight(&mut self, moment: &Moment, rate: f64) -> f64 {
         let tau = moment.delay as f64;
         let weight = match self.rule.weight {
             Weight::Constant => 1.0,
