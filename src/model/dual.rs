@@ -256,10 +256,11 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
             let of = |(&w, before): (&T, &T::Atomic)| Self::mixed(w, before.get(), share);
             weights.par_iter().zip(&self.before.0).with_min_len(1 << 14).map(of).collect()
         };
-        // The rows lie in random order: the first are a sample.
+        // From everywhere: the dual values of the first rows are the worst, as the first epoch began there.
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
         let estimate = |share: f64, w: &[T]| {
-            let of = |r: usize| {
+            let of = |k: usize| {
+                let r = k * n / sample;
                 let z = super::certificate::score(linear.rows, r, w);
                 (linear.slack(r, z, dual(r, share)), linear.loss.loss(z, f64::from(linear.labels[r])))
             };
