@@ -149,6 +149,14 @@ fn tables_are_predicted_by_the_names_of_their_columns_and_classes() {
             stderr(&out)
         );
     }
+    let out = in_folder(&folder, "train train.csv --label species --save m.model");
+    assert_eq!(out.status.code(), Some(2));
+    assert!(
+        stderr(&out).contains("--save: LIBLINEAR's classes are integers, found 'setosa'"),
+        "{}",
+        stderr(&out)
+    );
+    assert!(stdout(&in_folder(&folder, "data info train.csv --label species")).contains("\nvirginica "));
     for options in ["--loss squared", "--model mlp:2-4-1 --loss squared", "--model fm:2 --loss huber"] {
         let out = in_folder(&folder, &format!("train train.csv --label species {options}"));
         assert_eq!(out.status.code(), Some(2));

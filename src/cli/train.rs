@@ -205,6 +205,9 @@ impl Plan {
         let bar = Bar::new(self.quiet);
         bar.say("loading");
         let (train, test) = kind.load(&self.source, &self.training)?;
+        if let Some(save) = &self.save {
+            models::check_classes(save, &kind.about(&train, false))?;
+        }
         let loaded =
             Loaded { train, test, seconds: start.elapsed().as_secs_f64(), interrupt: interrupt::flag() };
         let mut plan = self.clone();

@@ -82,7 +82,9 @@ fn write(out: &mut dyn Write, data: &Dataset, load: &str) -> io::Result<()> {
         labels.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)).collect();
     if runs.len() <= LISTED {
         writeln!(out, "\n{:>9} {:>14} {:>8}", "label", "rows", "share")?;
+        let columns = data.columns();
         for (label, n) in runs {
+            let label = columns.label(label);
             writeln!(out, "{label:>9} {:>14} {:>6.2} %", count(n), share(n))?;
         }
     } else {

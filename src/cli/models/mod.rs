@@ -210,6 +210,20 @@ pub fn check_save(options: &Training, path: &Path) -> Result<()> {
     Err(Error::usage(format!("model file '{path}': expected a name that ends in .safetensors{others}")))
 }
 
+/// Whether the classes of these data can be saved in a file of this name: told before the work is done.
+///
+/// # Errors
+/// [`Error::Usage`] where they cannot.
+pub fn check_classes(path: &Path, data: &Data) -> Result<()> {
+    match &data.class_names {
+        Some(names) if path.extension().is_some_and(|extension| extension == "model") => {
+            let line = format!("--save: LIBLINEAR's classes are integers, found '{}', expected", names[0]);
+            Err(Error::usage(format!("{line} a .safetensors file")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Predicts with a saved model that is not linear.
 ///
 /// # Errors
