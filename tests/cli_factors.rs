@@ -63,7 +63,7 @@ fn ratings_are_factorized_saved_and_recommended() {
     let out = run(&["predict", "--top", "2", "--model"], &[&model, &at("pairs")]);
     assert_eq!(stdout(&out).lines().count(), 2, "{}", stdout(&out));
     assert!(stdout(&out).lines().all(|line| line.starts_with("u7\t") && !line.contains("\ti1\t")));
-    assert_eq!(stderr(&out), "1 lines left out: the model does not know their users\n");
+    assert_eq!(stderr(&out), "left out: 1 of 3, whose users the model does not know\n");
     let wrong =
         asyncsgd().args(["predict", "--scores", "--model"]).arg(&model).arg(at("r.csv")).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));

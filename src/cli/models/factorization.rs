@@ -187,8 +187,10 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
         })?;
         let unknown = (0..data.len()).filter(|&p| data.get(p).0.is_none()).count();
         if unknown > 0 && !args.quiet {
-            let unknown = asyncsgd::report::count(unknown as u64);
-            crate::cli::say(format_args!("{unknown} lines left out: the model does not know their users"));
+            let [unknown, all] = [unknown, data.len()].map(|n| asyncsgd::report::count(n as u64));
+            crate::cli::say(format_args!(
+                "left out: {unknown} of {all}, whose users the model does not know"
+            ));
         }
         return Ok(0);
     }
