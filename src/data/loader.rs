@@ -89,7 +89,8 @@ impl Loader {
     }
 
     /// The column of the labels in CSV: a name of the header, or a number from 1. Else a column called label, target,
-    /// class or y.
+    /// class or y; or as in the data that this is [like](Loader::like). Where the first label is no number, all are names
+    /// of classes: labels are then their numbers from 0, sorted ([`Dataset::class_names`]).
     pub fn label(mut self, column: impl Into<String>) -> Self {
         self.table.label = Some(column.into());
         self
