@@ -211,12 +211,6 @@ pub struct Training {
     pub algorithm: Algorithm,
 }
 
-/// Passes over the data where nothing was said, …
-const EPOCHS: f64 = 10.0;
-
-/// … and where only the target gap ends them.
-const MOST_EPOCHS: f64 = 10_000.0;
-
 /// The most worker threads.
 const MOST_WORKERS: usize = 4096;
 
@@ -228,8 +222,7 @@ impl Training {
         class_weights: Option<ClassWeights>,
     ) -> asyncsgd::Result<Self> {
         let (target_gap, algorithm) = (check.option(stop.target_gap), check.take(step.algorithm));
-        let most = if target_gap.is_some() && algorithm.is_exact() { MOST_EPOCHS } else { EPOCHS };
-        let epochs = check.option(stop.epochs).unwrap_or(most);
+        let epochs = check.option(stop.epochs).unwrap_or_else(|| algorithm.epochs(target_gap));
         let training = Self {
             model: ModelSpec::Linear,
             loss: check.take(objective.loss),
@@ -349,7 +342,8 @@ impl Training {
             weight: self.step.weight,
             concurrency: self.step.concurrency,
         };
-        rule.stepper(self.workers.clamp(1, MOST_WORKERS)).map(drop)
+        rule.stepper(self.workers.clamp(1, MOST_WORKERS))?;
+        self.algorithm.check_rule(rule.weight, rule.concurrency)
     }
 
     /// A trainer of `model` with these options.

@@ -2,12 +2,42 @@
 
 use super::gather::Choice;
 use super::models::Kind;
+use super::options::Training;
+use super::penalties::Penalties;
 use super::progress::Bar;
 use super::train::{Loaded, Plan, Trained};
+use super::value::Check;
 use super::{interrupt, print};
 use asyncsgd::record::Record;
 use asyncsgd::report::{self, Measure, Style};
-use asyncsgd::{Real, Result, Run, Stop};
+use asyncsgd::{Algorithm, Real, Result, Run, Stop, model::ModelSpec};
+
+/// Checks what a path of --l2 and --folds do not go together with, `watched` runs among it; complaints go to `check`.
+pub fn check(
+    check: &mut Check,
+    training: &Training,
+    (path, folds): (Option<&Penalties>, Option<usize>),
+    watched: bool,
+) {
+    let search = path.is_some() || folds.is_some();
+    let known = matches!(training.model, ModelSpec::Linear | ModelSpec::Softmax | ModelSpec::Mlp(..));
+    check.require(
+        !search || known,
+        format!("a path of --l2, and --folds: expected neither for {}", training.model),
+    );
+    check.require(
+        !search || !watched,
+        "a path of --l2, and --folds: found --report, --profile, --trace, --checkpoint or asyncsgd profile, expected none of \
+         them",
+    );
+    let unpenalised = path.and_then(Penalties::path).is_some_and(|path| path.contains(&0.0));
+    let penalty = training.target_gap.is_some() && training.l1 == 0.0
+        || matches!(training.algorithm, Algorithm::Sdca | Algorithm::Newton);
+    check.require(
+        !unpenalised || !penalty,
+        "--l2: found a path to 0, expected numbers above 0 with --target-gap, sdca and newton",
+    );
+}
 
 /// The runs so far.
 struct Runs<T: Real> {
@@ -85,7 +115,9 @@ impl Plan {
             self.json.as_ref().map_or(Ok(()), |json| json.write(|out| report::write_json(out, &records)));
         saved.and(json)?;
         if whole && records.iter().all(|record| record.stop == Stop::Diverged.to_string()) {
-            super::say("error: training diverged with every --l2: try a smaller --rate");
+            super::say(
+                "error: training diverged with every --l2: try a smaller --rate, or another --algorithm",
+            );
             return Ok(1);
         }
         Ok(stopped.unwrap_or(0))

@@ -13,10 +13,10 @@ use super::penalties::Penalties;
 use super::progress::Bar;
 use super::rule::DelayRule;
 use super::value::Check;
-use super::{print, profile};
+use super::{print, profile, search};
 use asyncsgd::record::Record;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{Real, Result, Run, Stop, model::ModelSpec};
+use asyncsgd::{Algorithm, Real, Result, Run, Stop, model::ModelSpec};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -157,17 +157,8 @@ impl Plan {
         for rule in &rules {
             check.result(Training { step: *rule, ..training.clone() }.check_rule())?;
         }
-        let search = path.is_some() || folds.is_some();
-        let known = matches!(training.model, ModelSpec::Linear | ModelSpec::Softmax | ModelSpec::Mlp(..));
-        check.require(
-            !search || known,
-            format!("a path of --l2, and --folds: expected neither for {}", training.model),
-        );
-        check.require(
-            !search || !(live || args.watch.any() || checkpoints.any()),
-            "a path of --l2, and --folds: found --report, --profile, --trace, --checkpoint or asyncsgd profile, expected none of \
-             them",
-        );
+        let watched = live || args.watch.any() || checkpoints.any();
+        search::check(&mut check, &training, (path.as_ref(), folds), watched);
         check.require(
             path.is_none() || save.is_none() || folds.is_some() || source.holds_out(),
             "--save: a path has no best without rows held out, expected --test, --test-fraction or --folds",
@@ -261,10 +252,7 @@ impl Plan {
         }
         if diverged {
             let lost = if self.save.is_some() { "; nothing was saved" } else { "" };
-            super::say(format_args!(
-                "error: training diverged: try a --rate below {:?}{lost}",
-                run.plan.step.rate
-            ));
+            super::say(format_args!("error: training diverged: try {}{lost}", remedy(&run)));
             return Ok(1);
         }
         Ok(if run.stop == Stop::Interrupt && !quit { interrupt::EXIT } else { 0 })
@@ -341,6 +329,15 @@ impl Plan {
             print(|out, _| report::write_comparison(out, &records))?;
         }
         Ok(stopped.unwrap_or(0))
+    }
+}
+
+/// What may help where training diverged.
+fn remedy<T: Real>(run: &Run<T>) -> String {
+    match run.plan.algorithm {
+        Algorithm::Sdca => "fewer --workers, or another --algorithm".into(),
+        Algorithm::Newton => "another --algorithm".into(),
+        _ => format!("a --rate below {:?}", run.plan.step.rate),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::{Linear, Loss, Newton, Objective};
+use crate::step::{Concurrency, StepRule, Weight};
 use std::fmt;
 use std::str::FromStr;
 
@@ -38,6 +39,26 @@ impl Algorithm {
         !matches!(self, Self::Sgd | Self::AdaGrad)
     }
 
+    /// Passes over the examples where nothing is said of them: 10, or where a target gap is to end the run as many as it
+    /// takes.
+    pub fn epochs(self, target_gap: Option<f64>) -> f64 {
+        if self.is_exact() && target_gap.is_some() { MOST_EPOCHS } else { EPOCHS }
+    }
+
+    /// Whether delays may change steps by this rule.
+    ///
+    /// # Errors
+    /// Where they may not: weights would separate the parameters of dual coordinate ascent from their dual values. The
+    /// default is taken for none.
+    pub fn check_rule(self, weight: Weight, concurrency: Concurrency) -> Result<()> {
+        let none = matches!(weight, Weight::Constant | Weight::DelayAdaptive);
+        if self != Self::Sdca || none && concurrency == Concurrency::default() {
+            return Ok(());
+        }
+        let rule = StepRule { concurrency, ..StepRule::new(1.0, weight) };
+        Err(Error::usage(format!("algorithm sdca: found step rule {rule}, expected constant or none")))
+    }
+
     /// The algorithm that reaches a gap soonest on the data of `linear`, and why.
     ///
     /// Dual coordinate ascent contracts the gap by e^(−1/(1 + ρ)) an epoch at least, ρ = κ·mean ‖x‖²/(λn)
@@ -60,6 +81,12 @@ impl Algorithm {
         }
     }
 }
+
+/// Where nothing is said, …
+const EPOCHS: f64 = 10.0;
+
+/// … and where a target gap is not reached.
+const MOST_EPOCHS: f64 = 10_000.0;
 
 /// The largest L/(λn) at which dual coordinate ascent is chosen.
 const SHORT: f64 = 1.5;

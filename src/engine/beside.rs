@@ -40,6 +40,14 @@ impl<T: Real> Beside<T> {
         self.inertias.get(worker).map(|means| means.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
+    /// Forgets all that was added and averaged. While no worker is at a chunk.
+    pub(super) fn clear(&self) {
+        self.average.iter().for_each(Average::clear);
+        for worker in 0..self.inertias.len() {
+            self.inertia(worker).iter_mut().for_each(|means| means.clear());
+        }
+    }
+
     /// Copies all numbers to `numbers`, while no worker is at a chunk.
     pub(super) fn save(&self, numbers: &mut Vec<T>) -> Kept {
         numbers.clear();

@@ -110,6 +110,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         told: Instant::now(),
         good: None,
         restarts: 0,
+        looked: 0,
         warnings: Vec::new(),
         taken: 0,
         keeper,

@@ -221,6 +221,13 @@ impl Gate {
         self.lock().broken
     }
 
+    /// Ends the epoch here: chunks that were not handed out are left. Only while the workers are held.
+    pub(super) fn curtail(&self) {
+        // Relaxed: the lock that lets the workers go on publishes it.
+        let taken = self.next.load(Ordering::Relaxed);
+        self.released.fetch_min(taken, Ordering::Relaxed);
+    }
+
     /// Forgets the epoch that has ended. Only while all workers wait.
     pub(super) fn close(&self) {
         // Relaxed: nobody takes a chunk before the next release.

@@ -6,6 +6,7 @@ mod beside;
 mod blocks;
 mod checkpoint;
 mod course;
+mod divergence;
 mod event;
 mod execute;
 mod gate;

@@ -44,10 +44,12 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub phases: u64,
     /// When the observer was last told of progress.
     pub told: Instant,
-    /// The parameters and the objective to go back to when the run diverges; where the rate is automatic.
+    /// The parameters and the objective to go back to when the run diverges; where the rate is not the user's.
     pub good: Option<(Arc<Vec<T>>, f64)>,
     /// How often that happened.
     pub restarts: u32,
+    /// Where parameters were last looked at, to see whether they are finite.
+    pub looked: usize,
     /// What happened, for the user.
     pub warnings: Vec<String>,
     /// Chunks of the next release that were done before the run was resumed.
@@ -55,12 +57,6 @@ pub(super) struct Monitor<'a, T: Real, O> {
     /// What saves the run, if anything does.
     pub keeper: Option<Keeper<T>>,
 }
-
-/// A run that has diverged this often with half the rate each time will not converge.
-const RESTARTS: u32 = 40;
-
-/// The objective of a run that diverges, as a multiple of that of its start. Noise alone stays below.
-const DIVERGED: f64 = 4.0;
 
 /// Stops the workers when the monitor is done with them, also if the observer or the objective panics here:
 /// the threads would otherwise wait for ever.
@@ -135,7 +131,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
 
     /// Waits until the released chunks are done, or cuts the epoch short.
     fn await_epoch(&mut self) -> Option<Stop> {
-        let mut cut = None;
+        let (mut cut, mut curtailed) = (None, false);
         loop {
             let left = self.plan.time_limit.map(|limit| {
                 limit.saturating_sub(Duration::from_secs_f64(self.seconds) + self.gate.working())
@@ -158,7 +154,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                     if cut.is_some() {
                         self.gate.stop();
                     }
-                    if cut.is_none() {
+                    curtailed = curtailed || cut.is_none() && self.curtailed();
+                    // A checkpoint is no place for what has diverged.
+                    if cut.is_none() && !curtailed {
                         self.keep(false, false);
                     }
                     if self.told.elapsed() >= TICK || cut.is_some() {
@@ -237,7 +235,12 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let point = Point { epoch, train_seconds: self.seconds, examples, objective, gap };
         self.series.push(point);
         (self.observer)(Event::Epoch(point));
-        let finite = objective.is_finite() && weights.iter().all(|w| w.is_finite());
+        let sound = |weights: &[T]| weights.iter().all(|w| w.is_finite());
+        // An average may be of finite parameters that are so no longer.
+        let averaged = self.beside.average.is_some();
+        let finite = objective.is_finite()
+            && sound(&weights)
+            && (!averaged || sound(&self.hogwild.params().snapshot()));
         if !self.restarted(&weights, objective, finite) && !finite {
             return Some(Stop::Diverged);
         }
@@ -275,42 +278,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         if stop == Stop::Gap { self.hogwild.params().snapshot() } else { self.point() }
     }
 
-    /// With an automatic rate: keeps parameters that are better than all before; where the run diverges, goes back to
-    /// those and halves the rate. Tells whether it did that.
-    fn restarted(&mut self, weights: &[T], objective: f64, finite: bool) -> bool {
-        if self.plan.rate_origin.is_empty() {
-            return false;
-        }
-        let start = self.series[0].objective;
-        let diverges = !finite || objective > DIVERGED * start;
-        match &self.good {
-            Some((good, before)) if diverges && self.restarts < RESTARTS => {
-                self.put(good);
-                self.beside.average.iter().for_each(Average::clear);
-                let begun = Instant::now();
-                self.objective.begin(good);
-                self.seconds += begun.elapsed().as_secs_f64();
-                self.course.slow();
-                self.restarts += 1;
-                let last = self.series[self.series.len() - 1];
-                self.series.push(Point { objective: *before, gap: None, ..last });
-                let rate = self.plan.step.rate * self.course.slowed();
-                self.warnings.push(format!(
-                    "diverged in epoch {:.0} with an automatic rate: went back to an objective of {before:.6} and on \
-                     with half the rate, {rate:.3e}",
-                    self.epoch()
-                ));
-                return true;
-            }
-            Some((_, best)) if !finite || objective >= *best => {}
-            _ if finite => self.good = Some((Arc::new(weights.to_vec()), objective)),
-            _ => {}
-        }
-        false
-    }
-
     /// Overwrites the parameters, and not while somebody copies them.
-    fn put(&self, weights: &[T]) {
+    pub(super) fn put(&self, weights: &[T]) {
         let _hold = self.gate.hold();
         self.hogwild.params().store(weights);
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective, Scaled, Scheme};
 use crate::params::Update;
 use crate::real::Real;
-use crate::step::{Concurrency, Schedule, Weight};
+use crate::step::{Concurrency, Optimizer, Schedule, Weight};
 use std::time::Instant;
 
 /// Epochs of SGD before Newton's method, without a warm start, where its system is solved directly and where it takes
@@ -41,6 +41,10 @@ pub(super) fn run<T: Real, O: Objective<T>>(
     };
     if !sgd && objective.visit_linear(Certifiable).is_none() {
         wrong.push(format!("algorithm {}: expected a linear model", options.algorithm));
+    }
+    if !sgd && options.optimizer != Optimizer::Sgd {
+        let (optimizer, algorithm) = (options.optimizer, options.algorithm);
+        wrong.push(format!("optimizer {optimizer}: expected sgd with algorithm {algorithm}"));
     }
     if !wrong.is_empty() {
         return Err(options.refuse(wrong, objective));
@@ -106,6 +110,8 @@ impl<T: Real> Solve<'_, T> {
         }
         let constant = |schedule: &Schedule| *schedule == Schedule::Constant;
         require(options.schedule.as_ref().is_none_or(constant), "found a schedule, expected constant".into());
+        let rule = options.step.as_ref().map(|rule| (rule.weight, rule.concurrency));
+        let rule = options.weight.or(rule).map(|(weight, of)| options.algorithm.check_rule(weight, of));
         let update = options.update;
         // Of the others each loses updates whose dual values have changed.
         let whole = matches!(update, Update::Cas | Update::Locked);
@@ -119,6 +125,9 @@ impl<T: Real> Solve<'_, T> {
             dual.starting_from(start);
         }
         require(dual.is_some(), "expected an L2 penalty, no L1 penalty and no intercept".into());
+        if let Some(Err(Error::Usage(lines))) = rule {
+            wrong.extend(lines);
+        }
         let (Some(dual), true) = (dual, wrong.is_empty()) else {
             return Err(options.refuse::<T, _>(wrong, linear));
         };

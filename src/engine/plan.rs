@@ -334,18 +334,12 @@ impl Options {
 
     /// Passes over the examples: as many as a target gap takes, where nothing was said.
     pub fn epochs(&self) -> f64 {
-        self.epochs.unwrap_or(match self.algorithm {
-            algorithm if algorithm.is_exact() && self.target_gap.is_some() => MOST_EPOCHS,
-            _ => 10.0,
-        })
+        self.epochs.unwrap_or_else(|| self.algorithm.epochs(self.target_gap))
     }
 }
 
 /// The most worker threads.
 pub(super) const MOST_WORKERS: usize = 4096;
-
-/// Where a target gap is not reached.
-const MOST_EPOCHS: f64 = 10_000.0;
 
 /// Examples that a worker takes at a time in direct mode, of so many up to an evaluation: enough that the shared counter
 /// does not matter, few enough that all workers end together. While a late one finishes its chunk the others are idle,

@@ -35,6 +35,13 @@ impl<T: Real> Inertia<T> {
         })
     }
 
+    /// Forgets all gradients.
+    pub(crate) fn clear(&mut self) {
+        self.first.fill(T::ZERO);
+        self.second.fill(T::ZERO);
+        self.steps = 0;
+    }
+
     /// Appends the means to `numbers`, and tells of how many gradients they are.
     pub(crate) fn save(&self, numbers: &mut Vec<T>) -> i32 {
         numbers.extend_from_slice(&self.first);

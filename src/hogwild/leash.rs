@@ -60,6 +60,11 @@ impl<T: Real> Leash<T> {
         newest.iteration
     }
 
+    /// Whether these of the newest parameters are finite.
+    pub(crate) fn is_finite(&self, range: Range<usize>) -> bool {
+        self.newest.load().values[range].iter().all(|value| value.is_finite())
+    }
+
     /// Publications so far.
     pub(crate) fn iterations(&self) -> u64 {
         self.newest.load().iteration

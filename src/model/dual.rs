@@ -104,6 +104,11 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
     /// # Panics
     /// If there is not one weight for each parameter.
     pub fn starting_from<U: Real>(&mut self, weights: &[U]) {
+        self.initial = self.near(weights);
+    }
+
+    /// Sets the dual values of [`Dual::starting_from`], and tells the parameters that belong to them.
+    fn near<U: Real>(&self, weights: &[U]) -> Vec<T> {
         let Linear { rows, labels, loss, l2, .. } = self.linear;
         assert_eq!(weights.len(), rows.features(), "a weight for each parameter");
         let (n, y) = (rows.len() as f64, |r: usize| f64::from(labels[r]));
@@ -124,13 +129,20 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         }
         let share = (low + high) / 2.0;
         self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(visited(T::from_f64(share * u))));
-        self.initial = sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect();
+        sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect()
     }
 
     /// By how much the parameters are taken to be longer at the first visit of a row: the first epoch takes the rows as
     /// they lie.
     fn longer(&self, r: usize) -> T {
         T::from_f64((self.norms.len() as f64 / (r + 1) as f64).min(YOUNG))
+    }
+
+    /// Keeps these parameters, and the dual values that belong to them, for the next certificate.
+    fn keep(&self, weights: &[T]) {
+        weights.par_iter().zip(&self.before.0).with_min_len(1 << 14).for_each(|(w, cell)| cell.set(*w));
+        let dual = self.dual.par_iter().zip(&self.before.1).with_min_len(1 << 14);
+        dual.for_each(|(u, cell)| cell.set(u.get()));
     }
 
     /// Between the value now (`share` 0) and that of the last certificate (1).
@@ -207,6 +219,12 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         self.initial.clone()
     }
 
+    fn go_back(&self, weights: &mut [T]) {
+        let near = self.near(weights);
+        weights.copy_from_slice(&near);
+        self.keep(weights);
+    }
+
     fn nonzeros(&self) -> u64 {
         self.linear.rows.nonzeros() as u64
     }
@@ -271,16 +289,8 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         let averaged = point(AVERAGE);
         let (last, average) = (estimate(0.0, weights), estimate(AVERAGE, &averaged));
         let share = if average < last { AVERAGE } else { 0.0 };
-        let keep = || {
-            weights.par_iter().zip(&self.before.0).with_min_len(1 << 14).for_each(|(w, cell)| cell.set(*w));
-            self.dual
-                .par_iter()
-                .zip(&self.before.1)
-                .with_min_len(1 << 14)
-                .for_each(|(u, cell)| cell.set(u.get()));
-        };
         if last.min(average) > target {
-            keep();
+            self.keep(weights);
             return None;
         }
         let chosen = if share > 0.0 { &averaged[..] } else { &*weights };
@@ -289,7 +299,7 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         } else {
             linear.gap_at_dual(chosen, |r| dual(r, share))
         };
-        keep();
+        self.keep(weights);
         if share > 0.0 && gap.relative() <= target {
             weights.copy_from_slice(&averaged);
         }

@@ -162,10 +162,15 @@ pub trait Objective<T: Real = f32>: Sync {
         None
     }
 
-    /// Called where training begins, and where it goes back to these weights because it diverged, while no worker
-    /// writes: to forget what was learnt of other weights. Part of training time.
+    /// Called where training begins, while no worker writes. Part of training time.
     fn begin(&self, weights: &[T]) {
         let _ = weights;
+    }
+
+    /// Called where training goes back to these weights because it diverged, while no worker writes: to forget what was
+    /// learnt of other weights; may move them. Part of training time. [`begin`](Objective::begin) unless overridden.
+    fn go_back(&self, weights: &mut [T]) {
+        self.begin(weights);
     }
 
     /// Called after each epoch, while no worker writes; part of training time. With a target, a bound on f(w) − min f

@@ -1,10 +1,15 @@
 //! Certified gaps: every algorithm reaches them, and they are true.
 
 use super::problem::{Points, classes, optimum};
+use asyncsgd::step::{Concurrency, Optimizer, Schedule, Weight};
 use asyncsgd::{
-    Algorithm, BlockSize, Dataset, Error, Hinge, Logistic, Real, Run, Squared, Stop, Trainer, Update,
+    Algorithm, BlockSize, Dataset, Error, Hinge, Logistic, Objective, Real, Run, Sink, Squared, Stop,
+    Trainer, Update, Weights,
+    engine::{Injection, Slow},
     model::{LinearModel, Loss, LossKind},
 };
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 fn train<T: Real>(data: &Dataset, algorithm: Algorithm, workers: usize, l2: f64, gap: f64) -> Run<T> {
     let trainer = Trainer::new(Logistic::l2(l2)).algorithm(algorithm).workers(workers).target_gap(gap);
@@ -176,6 +181,13 @@ fn what_cannot_be_is_refused() {
     refused(sdca().update(Update::Racy).run(&data), "racy");
     refused(sdca().update(Update::Leashed { retries: 16 }).run(&data), "found leashed, expected cas");
     refused(sdca().rate(0.5).run(&data), "rate of 0.5");
+    let late = Weight::Inverse { exponent: 1.0 };
+    refused(sdca().weight(late, Concurrency::Workers).run(&data), "step rule inverse:1, expected constant");
+    refused(
+        sdca().weight(Weight::DelayAdaptive, Concurrency::Online).run(&data),
+        "step rule delay-adaptive@online",
+    );
+    refused(sdca().optimizer(Optimizer::Momentum { beta: 0.9 }).run(&data), "optimizer momentum:0.9");
     refused(Trainer::new(Hinge::l2(0.1)).algorithm(Algorithm::Newton).run(&data), "second derivative");
     refused(Trainer::new(Points::new(10)).algorithm(Algorithm::Sdca).minimize(), "linear model");
 }
@@ -223,4 +235,102 @@ fn an_automatic_rate_that_diverges_is_halved() {
     let run = trainer().rate(run.plan.step.rate).run(&data).unwrap();
     assert!(run.plan.warnings.is_empty());
     assert!(run.stop == Stop::Diverged || run.last().objective > 100.0, "{:?}", run.last());
+}
+
+/// (w² − 1)/2 − `depth` from w = 1, with an "automatic" rate; what is not finite makes gradients slow.
+struct Bowl {
+    depth: f64,
+    rate: f64,
+    examples: usize,
+}
+
+impl Objective for Bowl {
+    type Gradient = f32;
+    fn parameters(&self) -> usize {
+        1
+    }
+    fn examples(&self) -> usize {
+        self.examples
+    }
+    fn buffer(&self) -> f32 {
+        0.0
+    }
+    fn gradient<W: Weights<f32> + ?Sized>(&self, _: Range<usize>, w: &W, gradient: &mut f32) {
+        *gradient = w.get(0);
+        if !gradient.is_finite() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    fn descend<S: Sink<f32> + ?Sized>(&self, gradient: &f32, step: f32, w: &mut S) {
+        w.add(0, -step * gradient);
+    }
+    fn value(&self, w: &[f32]) -> f64 {
+        (f64::from(w[0]).powi(2) - 1.0) / 2.0 - self.depth
+    }
+    fn initial(&self, _: u64) -> Vec<f32> {
+        vec![1.0]
+    }
+    fn rate(&self) -> Option<(f64, String)> {
+        Some((self.rate, "chosen".into()))
+    }
+}
+
+/// An objective may be negative, or 0 at the start: a run that converges is left alone, and one whose objective rises
+/// and rises goes back.
+#[test]
+fn divergence_is_told_whatever_the_sign_of_the_objective() {
+    let run = |depth, rate| {
+        let bowl = Bowl { depth, rate, examples: 10 };
+        Trainer::new(bowl).workers(1).schedule(Schedule::Constant).epochs(20).minimize().unwrap()
+    };
+    for depth in [-1.0, 0.0, 0.5, 1000.0] {
+        let quiet = run(depth, 0.5);
+        assert!(quiet.plan.warnings.is_empty(), "depth {depth}: {:?}", quiet.plan.warnings);
+        // Each step doubles the distance from the minimum; at half the rate it halves it.
+        let loud = run(depth, 3.0);
+        assert_eq!((loud.stop, loud.plan.warnings.len()), (Stop::Epochs, 1), "{depth} {:?}", loud.series);
+        assert!(loud.last().objective < -0.49 - depth, "{depth} {:?}", loud.series);
+    }
+}
+
+/// What is infinite is noticed in the middle of an epoch: the rest of it is left, not trained for nothing.
+#[test]
+fn an_infinite_parameter_ends_a_long_epoch() {
+    let run = |workers, rate: Option<f64>| {
+        let bowl = Bowl { depth: 0.0, rate: 3.0, examples: 100_000 };
+        let trainer = Trainer::new(bowl).workers(workers).schedule(Schedule::Constant).epochs(4);
+        match rate {
+            Some(rate) => trainer.rate(rate).minimize().unwrap(),
+            None => trainer.minimize().unwrap(),
+        }
+    };
+    let start = Instant::now();
+    for workers in [1, 2] {
+        let given = run(workers, Some(3.0));
+        assert_eq!(given.stop, Stop::Diverged);
+        assert!(given.last().epoch < 0.5, "{:?}", given.last());
+        let automatic = run(workers, None);
+        assert_eq!(automatic.stop, Stop::Epochs, "{:?}", automatic.series);
+        assert_eq!(automatic.plan.warnings.len(), 1, "{:?}", automatic.plan.warnings);
+        assert!(automatic.last().objective < -0.49, "{:?}", automatic.series);
+    }
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+/// Eight workers who each go all the way along the same direction, at once: dual steps diverge as others do, and are
+/// halved until they hold.
+#[test]
+fn dual_steps_that_diverge_are_halved() {
+    let rows = 400u32;
+    let ids = (0..rows).flat_map(|_| [0, 1]).collect();
+    let values = (0..rows).flat_map(|r| [1.0, (r % 7) as f32 / 70.0]).collect();
+    let labels = (0..rows).map(|r| 1.0 + (r % 5) as f32 / 10.0).collect();
+    let data = Dataset::from_csr((0..=u64::from(rows)).map(|r| 2 * r).collect(), ids, values, labels, 2);
+    // Their steps take a fraction of a millisecond, most of it asleep.
+    let slow = (0..8).map(|worker| Slow { worker, factor: 2000.0 }).collect();
+    let trainer = Trainer::new(Squared::l2(1e-5)).algorithm(Algorithm::Sdca).workers(8).epochs(20);
+    let run = trainer.inject(Injection { slow, ..Injection::default() }).run(&data.unwrap()).unwrap();
+    assert!(run.plan.warnings.iter().any(|line| line.contains("half the length")), "{:?}", run.series);
+    assert_eq!(run.stop, Stop::Epochs, "{:?}", run.series);
+    assert!(run.last().objective < 0.05 * run.series[0].objective, "{:?}", run.series);
 }

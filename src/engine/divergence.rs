@@ -1,0 +1,78 @@
+//! What the monitor does about a run that diverges.
+
+use super::algorithm::Algorithm;
+use super::monitor::Monitor;
+use super::run::Point;
+use crate::model::Objective;
+use crate::real::{Cell, Real};
+use crate::sync::Arc;
+use std::time::Instant;
+
+/// A run that has diverged this often with half the rate each time will not converge.
+const RESTARTS: u32 = 40;
+
+/// How far above its start the objective of a run is that diverges, as a multiple of its size there, or of what it has
+/// fallen by if that is more: so neither its unit nor its sign matters. Noise alone stays below.
+const DIVERGED: f64 = 3.0;
+
+/// Parameters that are looked at in one go.
+const LOOK: usize = 1 << 16;
+
+impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
+    /// Ends the epoch where a parameter is infinite or NaN: all that came after would be lost. Looks at some parameters
+    /// each time, while workers write them. Tells whether it did that.
+    pub(super) fn curtailed(&mut self) -> bool {
+        let cells = self.hogwild.params().cells();
+        let from = if self.looked < cells.len() { self.looked } else { 0 };
+        let range = from..(from + LOOK).min(cells.len());
+        self.looked = range.end;
+        let finite = match self.leash {
+            Some(leash) => leash.is_finite(range),
+            None => cells[range].iter().all(|cell| cell.get().is_finite()),
+        };
+        if !finite {
+            let _hold = self.gate.hold();
+            self.gate.curtail();
+        }
+        !finite
+    }
+
+    /// With a rate that is not the user's: keeps parameters that are better than all before; where the run diverges, goes
+    /// back to those and halves the rate. Tells whether it did that.
+    pub(super) fn restarted(&mut self, weights: &[T], objective: f64, finite: bool) -> bool {
+        let ascends = self.plan.algorithm == Algorithm::Sdca;
+        if self.plan.rate_origin.is_empty() && !ascends {
+            return false;
+        }
+        let start = self.series[0].objective;
+        let size = self.good.as_ref().map_or(0.0, |(_, best)| start - best).max(start.abs());
+        // Nothing is known of the size of an objective that is 0 and has not fallen.
+        let diverges = !finite || size > 0.0 && objective - start > DIVERGED * size;
+        match &self.good {
+            Some((good, _)) if diverges && self.restarts < RESTARTS => {
+                let mut back = good.to_vec();
+                self.beside.clear();
+                let begun = Instant::now();
+                self.objective.go_back(&mut back);
+                self.seconds += begun.elapsed().as_secs_f64();
+                self.put(&back);
+                self.course.slow();
+                self.restarts += 1;
+                let (last, objective) = (self.series[self.series.len() - 1], self.objective.value(&back));
+                self.series.push(Point { objective, gap: None, ..last });
+                let rate = self.plan.step.rate * self.course.slowed();
+                let how = if ascends { "steps of half the length" } else { "half the rate" };
+                self.warnings.push(format!(
+                    "diverged in epoch {} with an automatic rate: went back to an objective of {objective:.6} and on \
+                     with {how}, {rate:.3e}",
+                    self.phases * self.plan.evaluate_every as u64
+                ));
+                return true;
+            }
+            Some((_, best)) if !finite || objective >= *best => {}
+            _ if finite => self.good = Some((Arc::new(weights.to_vec()), objective)),
+            _ => {}
+        }
+        false
+    }
+}
