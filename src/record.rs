@@ -307,6 +307,8 @@ pub struct Named {
 pub struct Time {
     /// Reading and laying out the data.
     pub load_seconds: f64,
+    /// What comes before the first epoch: rate, blocks and algorithm are chosen from the data.
+    pub prepare_seconds: f64,
     /// Training, evaluation left out.
     pub train_seconds: f64,
 }

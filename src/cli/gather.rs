@@ -61,7 +61,11 @@ impl Context<'_> {
                 nonzero: Some(run.weights.iter().filter(|w| w.to_f64() != 0.0).count()),
                 ..outcome
             },
-            time: Time { load_seconds: self.load_seconds, train_seconds: last.train_seconds },
+            time: Time {
+                load_seconds: self.load_seconds,
+                prepare_seconds: run.prepare_seconds,
+                train_seconds: last.train_seconds,
+            },
             throughput: Throughput {
                 examples_per_second: run.examples_per_second(),
                 nonzeros_per_second: per_second(run.nonzeros_per_epoch as f64 * last.epoch),

@@ -90,6 +90,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     }
     let first = hogwild.iterations();
     let leash = Leash::new(plan.update, hogwild.params().snapshot(), first).map(Arc::new);
+    let prepare_seconds = options.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
     live.begin(&hogwild, leash.as_ref(), &gate, course.mark(), &delays);
     observer(Event::Planned(&plan));
     let mut monitor = Monitor {
@@ -173,6 +174,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         weights,
         plan,
         series,
+        prepare_seconds,
         stop,
         workers: reports,
         expected_delays,

@@ -50,7 +50,7 @@ use instruments::Instruments;
 use plan::Options;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Trains a model with asynchronous SGD. Options not set are chosen from the machine and the data.
 ///
@@ -92,6 +92,7 @@ impl<'a, M> Trainer<'a, M, f32> {
             algorithm_origin: String::new(),
             keeping: None,
             resume: None,
+            begun: None,
         };
         Self {
             model,
@@ -312,6 +313,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     {
         let _over = self.live.until_dropped();
         self.live.interrupt_by(self.interrupt.take());
+        self.options.begun = Some(Instant::now());
         let objective = self.model.bind(data)?;
         optimum::run(&self.options, &self.instruments, &objective, &self.live, &mut *self.observer)
     }
@@ -326,6 +328,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     {
         let _over = self.live.until_dropped();
         self.live.interrupt_by(self.interrupt.take());
+        self.options.begun = Some(Instant::now());
         optimum::run(&self.options, &self.instruments, &self.model, &self.live, &mut *self.observer)
     }
 }

@@ -90,6 +90,7 @@ fn join<T: Real>(mut before: Run<T>, run: Run<T>) -> Run<T> {
         worker.failed_attempts += other.failed_attempts;
     }
     before.expected_delays += run.expected_delays;
+    before.prepare_seconds += run.prepare_seconds;
     let known = |warning: &String| before.plan.warnings.contains(warning);
     let warnings: Vec<String> = run.plan.warnings.into_iter().filter(|warning| !known(warning)).collect();
     before.plan.warnings.extend(warnings);

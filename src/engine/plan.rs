@@ -15,7 +15,7 @@ use crate::sync::Arc;
 use crate::topology::{Pin, Topology};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many examples a worker runs on its own copy of the hot parameters before it publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +76,8 @@ pub(super) struct Options {
     pub algorithm_origin: String,
     pub keeping: Option<Keeping>,
     pub resume: Option<Checkpoint>,
+    /// When preparation began.
+    pub begun: Option<Instant>,
 }
 
 /// Everything that a run depends on besides its data: options as they were resolved.

@@ -85,6 +85,9 @@ pub struct Run<T: Real = f32> {
     pub plan: Plan,
     /// The objective at the start and after each epoch.
     pub series: Vec<Point>,
+    /// Seconds before the first epoch that are not in the series: what the data tell of rate, blocks and algorithm, and
+    /// what that needs of them. Once for a data set and an objective.
+    pub prepare_seconds: f64,
     /// Why it ended.
     pub stop: Stop,
     /// One report a worker.

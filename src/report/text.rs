@@ -156,7 +156,10 @@ impl<W: Write + ?Sized> Page<'_, W> {
         let time = &record.time;
         self.entry(
             "time",
-            &format!("training {:.3} s · loading {:.3} s", time.train_seconds, time.load_seconds),
+            &format!(
+                "training {:.3} s · preparing {:.3} s · loading {:.3} s",
+                time.train_seconds, time.prepare_seconds, time.load_seconds
+            ),
         )
     }
 

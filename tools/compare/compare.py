@@ -82,7 +82,8 @@ def ours(data, program, setting):
     w = np.array(lines[at + 1:], dtype=np.float64)
     labels = next(line for line in lines if line.startswith("label")).split()[1:]
     w = w if float(labels[0]) > float(labels[1]) else -w
-    return told["time"]["load_seconds"], told["time"]["train_seconds"], w, memory
+    time = told["time"]
+    return time["load_seconds"], time["prepare_seconds"] + time["train_seconds"], w, memory
 
 
 def run(name, data, program, settings):

@@ -1,8 +1,8 @@
 """How long it takes to an optimum: asyncsgd's `train DATA --target-gap G`, nothing else given, beside LIBLINEAR and
 scikit-learn's SGD; compare.sh calls it with --optimum.
 
-The objective is mean logistic loss + |w|²/(2n), without an intercept, and seconds are those of training alone, for
-LIBLINEAR those of its solver in one thread. What the peers need to reach a gap, the loosest tolerance or the fewest
+The objective is mean logistic loss + |w|²/(2n), without an intercept, and seconds are those of training alone with what
+comes before the first epoch, for LIBLINEAR those of its solver in one thread. What the peers need to reach a gap, the loosest tolerance or the fewest
 epochs of a grid, is found first and kept in the folder; then all take turns, each in a fresh process. Every result is
 judged by one evaluator. Of a data set and a gap only the peers are timed that took less than three times what the
 soonest took then.

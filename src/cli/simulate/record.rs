@@ -62,7 +62,7 @@ impl Plan {
                 .map(point)
                 .collect(),
             outcome: Final { objective: end.measure, on: "train".into(), ..Final::default() },
-            time: Time { load_seconds: 0.0, train_seconds: end.seconds },
+            time: Time { load_seconds: 0.0, prepare_seconds: 0.0, train_seconds: end.seconds },
             throughput: Throughput {
                 examples_per_second: per_second(examples),
                 nonzeros_per_second: per_second(examples * per_row),
