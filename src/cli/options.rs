@@ -25,7 +25,7 @@ pub struct InputArgs {
     /// Feature indices of the files start from 0, not 1
     #[arg(long)]
     pub zero_based: bool,
-    /// Where parsed files are kept for the next run: a directory, none, or auto (files of 4 MB and more, in
+    /// Where parsed LIBSVM text is kept for the next run: a directory, none, or auto (files of 4 MB and more, in
     /// asyncsgd in the user's cache directory)
     #[arg(long, value_name = "DIR", default_value = "auto")]
     pub cache: Cache,
@@ -113,13 +113,14 @@ pub struct WorkerArgs {
     /// Cores for the workers: auto (one each), none, or a list such as 0,2,3
     #[arg(long, value_name = "CORES", default_value = "auto", value_parser = value::value::<Pin>())]
     pub pin: Given<Pin>,
-    /// How an addition reaches a shared parameter: by compare-exchange, by load and store (updates can be
-    /// lost), or under a lock; or leashed[:RETRIES], which publishes a whole new state of all parameters by
+    /// How an addition reaches a shared parameter: by compare-exchange (one worker alone stores: there is nobody to
+    /// lose an update to), by load and store (updates can be lost), or under a lock; or leashed[:RETRIES], which publishes a whole new state of all parameters by
     /// exchanging a pointer
     #[arg(long, value_name = "MODE", default_value = "cas", value_parser = value::one_of(&Update::ALL))]
     pub update: Given<Update>,
     /// Examples that a worker runs on its own copy of the frequent parameters before it publishes the
-    /// difference; 1 sends each update to the shared parameters
+    /// difference; 1 sends each update to the shared parameters. While the rate falls blocks grow, to eight times as
+    /// many
     #[arg(long, value_name = "B", default_value = "auto", value_parser = value::value::<BlockSize>())]
     pub block: Given<BlockSize>,
     /// How many parameters, the most frequent ones, a block copies; the others it shares [default: those that it

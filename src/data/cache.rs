@@ -228,6 +228,8 @@ impl Entry {
     pub fn write(&self, data: &Dataset, origin: Origin, own_numbering: bool) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(folder).map_err(|e| crate::Error::io("create", folder, e))?;
+        // A writer that was killed left as much as the data.
+        crate::output::clean(&self.path)?;
         let (starts, ids, values) = data.rows.arrays();
         let of_rank = if own_numbering { &data.numbering.ids[..] } else { &[] };
         let arrays: [&[u8]; 7] = [

@@ -40,7 +40,7 @@ pub(super) struct SweepArgs {
     /// How an addition reaches a shared parameter: cas, racy, locked, leashed
     #[arg(long, value_name = "MODE,MODE…", default_value = "cas", value_parser = value::list::<Update>())]
     update: Given<Vec<Update>>,
-    /// Examples in a block: auto or a number; 1 is direct
+    /// Examples in a block: auto or a number; 1 is direct. While the rate falls blocks grow, to eight times as many
     #[arg(long, value_name = "B,B…", default_value = "auto", value_parser = value::list::<BlockSize>())]
     block: Given<Vec<BlockSize>>,
     /// How a gradient's delay changes its step; the rules of asyncsgd train
@@ -82,7 +82,7 @@ pub(super) struct RunArgs {
     /// Timed runs of each case, at most 100; the cases take turns
     #[arg(long, value_name = "N", default_value = "5", value_parser = value::count())]
     pub(super) repeats: Given<usize>,
-    /// Runs of each case before these, not timed
+    /// Runs of each case before these, not timed, at most 100
     #[arg(long, value_name = "N", default_value = "1", value_parser = value::whole())]
     pub(super) warm_up: Given<usize>,
     /// The least value of the objective, f*, to tell gaps (f - f*)/f* [default: known for the embedded flights]

@@ -8,7 +8,7 @@ use crate::cli::load::user_folder;
 use asyncsgd::output;
 use asyncsgd::record::{Bench, Case, Change, Conditions, Settings};
 use asyncsgd::report::write_json;
-use asyncsgd::{Error, Result};
+use asyncsgd::{Error, Result, Stop};
 use serde::Deserialize;
 use std::fs;
 use std::path::PathBuf;
@@ -62,6 +62,8 @@ pub struct Baseline {
 #[derive(Deserialize)]
 struct Cpu {
     cpu: String,
+    cores: usize,
+    kernel: String,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,7 @@ struct Kept {
 #[derive(Deserialize)]
 struct Timed {
     seconds: f64,
+    stop: String,
 }
 
 impl Baseline {
@@ -125,6 +128,12 @@ impl Baseline {
             let (then, now) = (&self.machine.cpu, &bench.machine.cpu);
             bench.warnings.push(format!("the baseline was measured on another processor: {then}, not {now}"));
         }
+        let of = |cores: usize, kernel: &str| format!("{cores} cores by the kernels {kernel}");
+        let then = of(self.machine.cores, &self.machine.kernel);
+        let now = of(bench.machine.cores, &bench.machine.kernel);
+        if then != now {
+            bench.warnings.push(format!("the baseline was measured on {then}, not {now}"));
+        }
         let (then, now) = (is_busy(&self.conditions), is_busy(&bench.conditions));
         if then || now {
             let when = ["in the baseline", "now"][usize::from(now)];
@@ -158,6 +167,10 @@ fn change(kept: &Kept, case: &Case, comparable: bool) -> Option<Change> {
     if before.is_empty() || now.is_empty() {
         return None;
     }
+    // Runs that ended otherwise did other work.
+    let mut ends = kept.runs.iter().map(|run| &run.stop).chain(case.runs.iter().map(|run| &run.stop));
+    let (first, diverged) = (&case.runs[0].stop, Stop::Diverged.to_string());
+    let comparable = comparable && ends.all(|stop| stop == first && *stop != diverged);
     let (ratio, interval) = ratio(&before, &now);
     let verdict = match interval {
         Some(_) if !comparable => "unclear",

@@ -82,6 +82,7 @@ impl Plan {
              default objective)",
         );
         check.require(repeats <= MOST_REPEATS, format!("--repeats: found {repeats}, expected at most 100"));
+        check.require(warm_up <= MOST_REPEATS, format!("--warm-up: found {warm_up}, expected at most 100"));
         let OutputArgs { json, csv, report, profile, save_baseline, baseline, quiet } = output;
         for name in save_baseline.iter().chain(&baseline) {
             check.result(baseline::path(name))?;
@@ -126,6 +127,7 @@ impl Plan {
         let (data, test) = kind.load(&self.source, &self.cases[0])?;
         let load_seconds = start.elapsed().as_secs_f64();
         let sweep = Sweep { plan: self, kind, data: &data, test: test.as_ref(), load_seconds };
+        sweep.check::<T>()?;
         let settings = sweep.settings();
         if let Some((name, baseline)) = &self.baseline {
             baseline.check(name, &settings)?;
@@ -143,7 +145,13 @@ impl Plan {
         }
         self.write(&bench)?;
         let whole = bench.cases.iter().all(|case| case.runs.len() == self.repeats);
-        Ok(if whole { 0 } else { interrupt::EXIT })
+        if !whole {
+            return Ok(interrupt::EXIT);
+        }
+        if let Some(name) = &self.save {
+            baseline::save(name, &bench)?;
+        }
+        Ok(0)
     }
 
     fn write(&self, bench: &Bench) -> Result<()> {
@@ -159,9 +167,6 @@ impl Plan {
         if let Some(page) = &self.report {
             page.write(|out| report::write_bench_html(out, bench))?;
         }
-        if let Some(name) = &self.save {
-            baseline::save(name, bench)?;
-        }
         if !self.quiet {
             print(|out, colour| report::write_bench(out, bench, Style { colour }))?;
         }
@@ -175,7 +180,7 @@ impl Visit for Plan {
     }
 }
 
-/// The most repeats.
+/// The most repeats, and the most rounds before them.
 const MOST_REPEATS: usize = 100;
 
 /// The optimum, where the program knows it.

@@ -1,5 +1,6 @@
 //! `asyncsgd bench roofline`: what the machine can do, and how much of it training reaches.
 
+use super::MOST_REPEATS;
 use super::conditions::{self, Watch};
 use crate::cli::load::Source;
 use crate::cli::options::{DataArgs, InputArgs};
@@ -54,6 +55,10 @@ type Setup = (usize, Update, BlockSize);
 pub fn run(args: Args) -> Result<u8> {
     let mut check = Check::default();
     let repeats = check.take(args.repeats);
+    check.require(
+        repeats <= MOST_REPEATS,
+        format!("--repeats: found {repeats}, expected at most {MOST_REPEATS}"),
+    );
     let data = DataArgs { input: args.input, test: None, test_labels: None, test_fraction: None };
     let source = Source::check(&mut check, data, false);
     check.finish()?;

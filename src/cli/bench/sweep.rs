@@ -9,10 +9,11 @@ use crate::cli::options::Training;
 use crate::cli::progress::Bar;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{self, Bench, Case, Figures, Settings, Spread, TimedRun};
-use asyncsgd::{Real, Result, Run, Stop};
+use asyncsgd::{Error, Real, Result, Run, Stop};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,6 +41,8 @@ struct Taken {
     failed_attempts: u64,
     nonzeros: u64,
     plan: asyncsgd::engine::Plan,
+    /// What the runs have warned of, each line once.
+    warnings: Vec<String>,
     quality: Figures,
 }
 
@@ -64,6 +67,24 @@ impl<K: Kind> Sweep<'_, K> {
             epochs: training.epochs,
             seed: training.seed,
         }
+    }
+
+    /// Demands that every case can run, before any does.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn check<T: Real>(&self) -> Result<()> {
+        let mut wrong = Vec::new();
+        for training in &self.plan.cases {
+            let trainer = training.trainer(self.kind.model::<T>(training)).precision::<T>();
+            match trainer.plan(self.data) {
+                Err(Error::Usage(lines)) => wrong.extend(lines),
+                plan => drop(plan?),
+            }
+        }
+        let mut told = HashSet::new();
+        wrong.retain(|line| told.insert(line.clone()));
+        if wrong.is_empty() { Ok(()) } else { Err(Error::Usage(wrong)) }
     }
 
     /// Runs each case `warm_up` times and then `repeats` times, all cases in each round, in an order drawn anew.
@@ -114,11 +135,10 @@ impl<K: Kind> Sweep<'_, K> {
         }
         let conditions = watch.finish();
         let Some(taken) = taken.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
-        let cores = taken[0].plan.cores;
         let mut bench = Bench {
             schema: record::VERSION,
             program: gather::program(),
-            machine: gather::machine(cores),
+            machine: gather::machine(taken[0].plan.cores),
             settings,
             data: self.about(self.data),
             test: self.test.map(|test| self.about(test)),
@@ -131,7 +151,11 @@ impl<K: Kind> Sweep<'_, K> {
             baseline: None,
             warnings: Vec::new(),
         };
-        bench.warnings = doubts(&bench, cores);
+        bench.warnings = doubts(&bench);
+        for (case, taken) in bench.cases.iter().zip(&taken) {
+            let warnings = taken.warnings.iter().map(|warning| format!("{}: {warning}", case.name()));
+            bench.warnings.extend(warnings);
+        }
         Ok(Some(bench))
     }
 
@@ -192,7 +216,14 @@ impl<K: Kind> Sweep<'_, K> {
         let objective = Spread::of(runs.iter().map(|run| run.objective)).median;
         let late = |run: &TimedRun| run.to_target.unwrap_or(f64::INFINITY);
         let to_target = Spread::of(runs.iter().map(late)).median;
-        let per_second = |n: f64| n * training.epochs / seconds.median;
+        // Of the epochs that there were: a run that diverged has fewer.
+        let epochs = taken
+            .series
+            .iter()
+            .zip(runs)
+            .map(|(series, run)| series.last().map_or(0.0, |point| point.epoch) / run.seconds);
+        let epochs = Spread::of(epochs).median;
+        let per_second = |n: f64| n * epochs;
         Case {
             workers: training.workers,
             update: training.update.to_string(),
@@ -222,13 +253,19 @@ impl Taken {
     fn new<T: Real>(run: &Run<T>) -> Self {
         let (runs, series, delays) = (Vec::new(), Vec::new(), Profile::default());
         let (nonzeros, plan) = (run.nonzeros_per_epoch, run.plan.clone());
-        Self { runs, series, delays, failed_attempts: 0, nonzeros, plan, quality: Figures::default() }
+        let (warnings, quality) = (Vec::new(), Figures::default());
+        Self { runs, series, delays, failed_attempts: 0, nonzeros, plan, warnings, quality }
     }
 
     fn add<T: Real>(&mut self, run: &Run<T>, timed: TimedRun) {
         self.delays.merge(&run.delays());
         self.failed_attempts += run.workers.iter().map(|worker| worker.failed_attempts).sum::<u64>();
         self.series.push(run.series.iter().map(gather::point).collect());
+        for warning in &run.plan.warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
         self.runs.push(timed);
     }
 }
@@ -244,7 +281,7 @@ fn times_as_fast(runs: &[TimedRun], others: &[TimedRun]) -> Spread {
 }
 
 /// What makes the timings doubtful.
-fn doubts(bench: &Bench, cores: usize) -> Vec<String> {
+fn doubts(bench: &Bench) -> Vec<String> {
     let mut doubts = conditions::doubts(&bench.conditions);
     let shortest = bench.cases.iter().map(|case| case.seconds.median).fold(f64::INFINITY, f64::min);
     if shortest < SHORT {
@@ -261,9 +298,6 @@ fn doubts(bench: &Bench, cores: usize) -> Vec<String> {
         } else if case.seconds.relative() > UNSTEADY {
             let spread = 100.0 * case.seconds.relative();
             doubts.push(format!("{}: times spread by ±{spread:.0} % round the median", case.name()));
-        }
-        if case.workers > cores {
-            doubts.push(format!("{}: more workers than the {cores} cores", case.name()));
         }
     }
     doubts
