@@ -163,8 +163,8 @@ impl<T: Real> Hogwild<T> {
         let workers = self.core.workers.fetch_add(1, Ordering::Relaxed) + 1;
         let mut stepper = self.core.stepper.clone();
         stepper.set_concurrency(workers);
-        let (recorder, late) = (Recorder::new(), (workers - 1) as f64);
-        let local = Local { stepper, workers, recorder, failed: 0, late, time: None, probe: None };
+        let (recorder, late, brake) = (Recorder::new(), (workers - 1) as f64, 1.0);
+        let local = Local { stepper, workers, recorder, failed: 0, late, brake, time: None, probe: None };
         Worker { core: Arc::clone(&self.core), local }
     }
 }
@@ -221,6 +221,8 @@ struct Local {
     failed: u64,
     /// The usual delay of its blocks, each counting for concurrency − 1 at most.
     late: f64,
+    /// What the rule's rate is multiplied with.
+    brake: f64,
     /// The schedule's time in epochs, and the rate then, where time is given from outside.
     time: Option<(f64, f64)>,
     /// What watches the worker more closely than the recorder, if anything does.
@@ -279,12 +281,12 @@ impl<T: Real> Worker<T> {
 
     /// Sets the schedule's time, in epochs, instead of counting iterations.
     pub fn set_time(&mut self, epoch: f64) {
-        self.set_time_and_brake(epoch, 1.0);
+        self.local.time = Some((epoch, self.local.brake * self.local.stepper.rate(epoch)));
     }
 
-    /// Also multiplies the rule's rate with `brake`.
-    pub(crate) fn set_time_and_brake(&mut self, epoch: f64, brake: f64) {
-        self.local.time = Some((epoch, brake * self.local.stepper.rate(epoch)));
+    /// Multiplies the rule's rate with `factor`, from the next update on, or where time is set the next time.
+    pub(crate) fn scale_rate(&mut self, factor: f64) {
+        self.local.brake = factor;
     }
 
     /// The live view of this worker's delays, for another thread.
@@ -353,7 +355,7 @@ impl<T: Real> Core<T> {
         let commit = in_flight.commit;
         let (epoch, rate) = local.time.unwrap_or_else(|| {
             let epoch = commit.iteration as f64 / self.epoch;
-            (epoch, local.stepper.rate(epoch))
+            (epoch, local.brake * local.stepper.rate(epoch))
         });
         let budget = local.stepper.needs_spent();
         let spent = if budget { self.steps.load(Ordering::Relaxed) - ticket.steps } else { 0.0 };
@@ -383,13 +385,9 @@ struct Step {
 }
 
 #[inline(always)]
-fn write<T: Real, M: Mode, D: Direction<T> + ?Sized>(
-    mut writer: Writer<'_, T, M>,
-    direction: &D,
-    step: T,
-) -> u64 {
-    direction.descend(step, &mut writer);
-    writer.failed_attempts()
+fn write<T: Real, M: Mode>(mut to: Writer<'_, T, M>, along: &(impl Direction<T> + ?Sized), step: T) -> u64 {
+    along.descend(step, &mut to);
+    to.failed_attempts()
 }
 
 impl<T: Real> Drop for Worker<T> {

@@ -156,6 +156,31 @@ fn a_stream_is_learnt_as_it_arrives_and_its_model_predicts() {
     assert_eq!((refused.status.code(), stderr(&refused).lines().count()), (Some(2), 3));
 }
 
+/// An interrupt ends a stream that is silent, and what came is learnt and saved.
+#[cfg(unix)]
+#[test]
+fn a_silent_stream_can_be_interrupted() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::Stdio;
+
+    let folder = folder();
+    let model = folder.path().join("model.safetensors");
+    let mut stream = asyncsgd();
+    stream.args(["stream", "-", "--features", "3", "--workers", "2", "--save"]).arg(&model);
+    let piped = stream.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"1 1:1\n-1 3:1\n1 ").unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.by_ref().any(|line| line.unwrap().starts_with("2 examples in")), "nothing was learnt");
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let weights = asyncsgd::SavedModel::load(&model).unwrap().weights;
+    assert!(weights[0] > 0.0 && weights[1] == 0.0 && weights[2] < 0.0, "{weights:?}");
+    drop(input);
+}
+
 /// An interrupted run keeps what was learnt and tells that it was interrupted.
 #[cfg(unix)]
 #[test]

@@ -134,6 +134,80 @@ fn what_cannot_be_learnt_ends_the_stream_with_a_reason() {
 }
 
 #[test]
+fn a_handle_watches_a_stream_changes_its_rate_and_ends_it() {
+    let shared = Hogwild::<f64>::new(2, step::constant(0.5)).unwrap();
+    let (feed, examples) = stream(2, 4);
+    let online = Online::new(SquaredLoss).workers(2);
+    let live = online.live();
+    assert_eq!((live.progress().examples, live.delays().len(), live.is_over()), (0, 0, false));
+    let told = std::thread::scope(|scope| {
+        let training = scope.spawn(|| online.run(&shared, examples).unwrap());
+        let learnt = |examples: u64| {
+            while live.progress().examples < examples {
+                std::thread::yield_now();
+            }
+        };
+        feed.send(one(0, 2), vec![1.0]).unwrap();
+        learnt(1);
+        assert_eq!((shared.params().get(0), live.progress().loss), (0.5, 0.5));
+        live.scale_rate(0.0);
+        feed.send(one(1, 2), vec![1.0]).unwrap();
+        learnt(2);
+        assert_eq!(shared.params().get(1), 0.0, "a parameter moved at a rate of 0");
+        live.scale_rate(0.5);
+        feed.send(one(1, 2), vec![1.0]).unwrap();
+        learnt(3);
+        assert_eq!(shared.params().get(1), 0.25);
+        assert_eq!(live.delays().iter().map(|delays| delays.count()).sum::<u64>(), 3);
+        assert!(!live.is_over() && live.progress().seconds > 0.0);
+        // The feed is open and silent.
+        live.stop();
+        training.join().unwrap()
+    });
+    assert_eq!((told.examples, told.stopped, live.is_over()), (3, true, true));
+    assert!(feed.send(one(0, 2), vec![1.0]).is_err(), "a stream that nobody takes from");
+}
+
+/// An observer that panics ends the workers too, though the stream goes on.
+#[test]
+fn a_panic_of_the_observer_is_the_callers() {
+    let shared = Hogwild::<f32>::new(1, step::constant(0.5)).unwrap();
+    let (feed, examples) = stream(1, 1);
+    let run = || Online::new(SquaredLoss).workers(2).observe(|_| panic!("observed")).run(&shared, examples);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"observed"));
+    assert_eq!(shared.workers(), 0);
+    drop(feed);
+}
+
+/// A reader whose lines come one by one, and which tells how many were asked for.
+struct Slow(std::sync::Arc<AtomicU64>);
+
+impl std::io::Read for Slow {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        out[..6].copy_from_slice(b"1 1:1\n");
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(6)
+    }
+}
+
+#[test]
+fn rows_are_there_as_soon_as_their_line_is() {
+    let asked = std::sync::Arc::new(AtomicU64::new(0));
+    let mut batches = Batches::new("slow", Slow(std::sync::Arc::clone(&asked)), 1, false);
+    for row in 1..5 {
+        let (rows, labels) = batches.next().unwrap().unwrap();
+        assert_eq!((rows.len(), &labels[..]), (1, &[1.0][..]));
+        // One more than needed tells from the first bytes what kind of text it is.
+        assert!(
+            asked.load(Ordering::Relaxed) <= row + 1,
+            "{} reads for {row} rows",
+            asked.load(Ordering::Relaxed)
+        );
+    }
+}
+
+#[test]
 fn batches_are_the_rows_of_the_text() {
     // Longer than several pieces, with comments, blank lines, ids out of order and no newline at the end.
     let mut text = String::from("# a comment\n\n");

@@ -15,13 +15,14 @@ use asyncsgd::{
     stream,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Examples in the unit of the schedule's time.
 const UNIT: f64 = 1e5;
 
-/// Batches of some 64 kB of text that wait for the workers at most.
+/// Batches of up to 64 kB of text that wait for the workers at most.
 const WAITING: usize = 64;
 
 /// Train a linear model on text of any length, in bounded memory
@@ -101,24 +102,25 @@ pub fn run(args: Args) -> Result<u8> {
         let batches = Batches::open(&args.data, features, args.zero_based)?;
         let batches = if loss.is_classification() { batches.binary() } else { batches };
         let (feed, examples) = stream(features, WAITING);
-        let (mut last, quiet) = (Instant::now(), args.quiet);
-        let online = Online::new(loss).workers(workers).observe(|now| {
+        let (mut last, quiet, stopped) = (Instant::now(), args.quiet, Arc::clone(&interrupt));
+        let online = Online::new(loss).workers(workers);
+        let live = online.live();
+        let online = online.observe(move |now| {
+            if stopped.load(Ordering::Relaxed) {
+                live.stop();
+            }
             if !quiet && last.elapsed() >= Duration::from_secs(1) {
                 last = Instant::now();
                 super::say(progress(&now));
             }
         });
-        let run = std::thread::scope(|scope| {
-            let stopped = || interrupt.load(Ordering::Relaxed);
-            let reading = scope.spawn(move || read(batches, &feed, stopped));
-            let run = online.run(&shared, examples);
-            // A reader's error is the cause of a stream's end, a worker's that of a feed's.
-            match (run, reading.join()) {
-                (Err(e), _) | (_, Ok(Err(e))) => Err(e),
-                (Ok(run), Ok(Ok(()))) => Ok(run),
-                (_, Err(panic)) => std::panic::resume_unwind(panic),
-            }
-        })?;
+        let reading = std::thread::spawn(move || read(batches, &feed));
+        let run = online.run(&shared, examples)?;
+        // The end of the stream is that of the text, or the reader's error. Where workers ended it the reader may wait for
+        // text that never comes.
+        if !run.stopped {
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
         run.workers.iter().for_each(|worker| delays.merge(&worker.delays));
         told.push(run);
         if interrupt.load(Ordering::Relaxed) {
@@ -167,11 +169,11 @@ fn progress(now: &Streamed) -> String {
     )
 }
 
-/// Feeds batches until they end or somebody wants to stop.
-fn read(batches: Batches, feed: &Feed, stopped: impl Fn() -> bool) -> Result<()> {
+/// Feeds batches until they end or nobody learns from them any more.
+fn read(batches: Batches, feed: &Feed) -> Result<()> {
     for batch in batches {
         let (rows, labels) = batch?;
-        if stopped() || feed.send(rows, labels).is_err() {
+        if feed.send(rows, labels).is_err() {
             break;
         }
     }

@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes of text that are parsed together.
+/// Bytes of text that are read at a time.
 const PIECE: usize = 1 << 16;
 
 /// A longer line is no row: it would take all memory.
 const LONGEST: usize = 1 << 28;
 
-/// The rows of LIBSVM text, plain or compressed, in the order of the text and in batches of some 64 kB of it: for data
-/// that are larger than memory, or that arrive. What the text may say is told at [`Loader`](crate::Loader); the
+/// The rows of LIBSVM text, plain or compressed, in the order of the text and in batches of 64 kB of it, or of what has
+/// arrived by then: for data that are larger than memory, or that come bit by bit. What the text may say is told at [`Loader`](crate::Loader); the
 /// features keep their indices, and nothing is shuffled.
 ///
 /// ```
@@ -108,12 +108,18 @@ impl Batches {
                 return Ok(self.text.len());
             }
             let from = self.text.len();
+            self.text.resize(from + PIECE, 0);
+            // What is there, be it one line: the next may be long in coming.
+            let read = self.from.read(&mut self.text[from..]);
+            self.text.truncate(from + read.as_ref().map_or(0, |&read| read));
             let io = |e: io::Error| match e.kind() {
                 io::ErrorKind::InvalidData => Error::input(&self.name, 0, 0, e.to_string(), "a whole one"),
                 _ => Error::io("read", &self.name, e),
             };
-            let read = self.from.by_ref().take(PIECE as u64).read_to_end(&mut self.text).map_err(io)?;
-            self.ended = read < PIECE;
+            match read {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                read => self.ended = read.map_err(io)? == 0,
+            }
             if let Some(at) = self.text[from..].iter().rposition(|&byte| byte == b'\n') {
                 return Ok(from + at + 1);
             }

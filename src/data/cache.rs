@@ -103,6 +103,12 @@ impl Header {
     }
 }
 
+/// Whether each number below the length is there once.
+fn permutes(numbers: &[u32]) -> bool {
+    let mut seen = vec![false; numbers.len()];
+    numbers.iter().all(|&n| seen.get_mut(n as usize).is_some_and(|seen| !std::mem::replace(seen, true)))
+}
+
 /// The two words of a hash.
 fn words(hash: u128) -> [u64; 2] {
     [(hash >> 64) as u64, hash as u64]
@@ -206,6 +212,10 @@ impl Entry {
             return Err(damaged());
         }
 
+        // The checksums are the entry's own: whoever made it may have made up the rest.
+        if !(permutes(&of_rank) && permutes(&order)) {
+            return Err(damaged());
+        }
         let numbering = match like {
             Some(numbering) => numbering.clone(),
             None => {
@@ -267,5 +277,16 @@ impl Entry {
             out.write_all(bytemuck::cast_slice(&sums))?;
             arrays.iter().try_for_each(|array| out.write_all(array))
         })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::permutes;
+
+    #[test]
+    fn permutations_have_each_number_once() {
+        assert!(permutes(&[]) && permutes(&[2, 0, 1]));
+        assert!(!permutes(&[0, 0, 1]) && !permutes(&[0, 1, 3]) && !permutes(&[u32::MAX]));
     }
 }

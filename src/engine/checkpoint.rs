@@ -2,9 +2,9 @@
 //!
 //! A file is `asgdckpt`, the length of a header (8 bytes, little-endian), the header as JSON, the parameters, those of
 //! the best evaluation if there are any, the objective's own state, what the engine keeps beside the parameters
-//! ([`Beside`](super::beside::Beside)), and the xxh3-128 of all before. It is written to a temporary file beside its
-//! place, brought to disk and renamed ([`output`](crate::output)): whatever happens, the place holds the last whole
-//! checkpoint.
+//! ([`Beside`](super::beside::Beside)), what Newton's method keeps if it has begun, and the xxh3-128 of all before. It
+//! is written to a temporary file beside its place, brought to disk and renamed ([`output`](crate::output)): whatever
+//! happens, the place holds the last whole checkpoint.
 
 use super::beside::Kept;
 use super::run::Point;
@@ -134,23 +134,29 @@ pub(super) struct Header {
     good: Option<f64>,
     /// … the numbers of the objective's own state, …
     state: usize,
-    /// … and those that the engine keeps beside the parameters.
+    /// … those that the engine keeps beside the parameters, …
     pub kept: Kept,
     beside: usize,
+    /// … and the doubles of Newton's method, with the bound on the minimum that it has proven.
+    newton: usize,
+    pub minimum: Option<f64>,
 }
 
 /// A run as it was at one moment.
+#[derive(Clone)]
 pub(super) struct Saved<T> {
     pub header: Header,
     pub params: Vec<T>,
     pub good: Option<(Arc<Vec<T>>, f64)>,
     pub state: Vec<T>,
     pub beside: Vec<T>,
+    /// Empty while gradients are stochastic.
+    pub newton: Vec<f64>,
 }
 
 impl<T: Real> Saved<T> {
     /// Nothing yet, of a run with this identity.
-    pub fn new(identity: Identity, note: String) -> Self {
+    pub fn new(identity: Identity) -> Self {
         let position = Position {
             phases: 0,
             taken: 0,
@@ -165,7 +171,7 @@ impl<T: Real> Saved<T> {
             program: env!("CARGO_PKG_VERSION").into(),
             identity: identity.named,
             value: identity.value,
-            note,
+            note: String::new(),
             position,
             delays: Vec::new(),
             series: Vec::new(),
@@ -176,8 +182,11 @@ impl<T: Real> Saved<T> {
             state: 0,
             kept: Kept::default(),
             beside: 0,
+            newton: 0,
+            minimum: None,
         };
-        Self { header, params: Vec::new(), good: None, state: Vec::new(), beside: Vec::new() }
+        let [params, state, beside] = [const { Vec::new() }; 3];
+        Self { header, params, good: None, state, beside, newton: Vec::new() }
     }
 
     /// Puts it at `path`, in place of what is there.
@@ -191,7 +200,7 @@ impl<T: Real> Saved<T> {
         }
         let header = &mut self.header;
         (header.parameters, header.state) = (self.params.len(), self.state.len());
-        header.beside = self.beside.len();
+        (header.beside, header.newton) = (self.beside.len(), self.newton.len());
         header.good = self.good.as_ref().map(|(_, objective)| *objective);
         let header = serde_json::to_vec(&header).map_err(|e| Error::io("write", path, e.into()))?;
         let good = self.good.as_ref().map_or(&[][..], |(params, _)| params);
@@ -208,6 +217,7 @@ impl<T: Real> Saved<T> {
                 // By pieces, which are in the cache when they are written after they were hashed.
                 numbers.chunks(PIECE).try_for_each(|piece| put(bytemuck::cast_slice(piece)))?;
             }
+            self.newton.chunks(PIECE).try_for_each(|piece| put(bytemuck::cast_slice(piece)))?;
             let sum = hash.digest128().to_le_bytes();
             out.write_all(&sum)
         })
@@ -278,7 +288,9 @@ impl Checkpoint {
         let copies = if header.good.is_some() { 2 } else { 1 };
         let numbers = header.parameters.checked_mul(copies).and_then(|n| n.checked_add(header.state));
         let numbers = numbers.and_then(|n| n.checked_add(header.beside));
-        if numbers.and_then(|n| n.checked_mul(header.width)) != Some(bytes.len()) {
+        let numbers = numbers.and_then(|n| n.checked_mul(header.width));
+        let doubles = header.newton.checked_mul(size_of::<f64>());
+        if numbers.zip(doubles).and_then(|(n, doubles)| n.checked_add(doubles)) != Some(bytes.len()) {
             return wrong(format!("{} bytes of numbers", bytes.len()), "as many as its header says");
         }
         if header.series.is_empty() || !header.delays.iter().all(Profile::is_sound) {
@@ -305,6 +317,13 @@ impl Checkpoint {
     /// Seconds of training.
     pub fn train_seconds(&self) -> f64 {
         self.header.position.seconds
+    }
+
+    /// What Newton's method kept, nothing if it had not begun, and the bound on the minimum that it had proven.
+    pub(super) fn newton(&self) -> (Vec<f64>, Option<f64>) {
+        let doubles = &self.numbers[self.numbers.len() - self.header.newton * size_of::<f64>()..];
+        let numbers = doubles.chunks_exact(size_of::<f64>()).map(bytemuck::pod_read_unaligned);
+        (numbers.collect(), self.header.minimum)
     }
 
     /// The run in it, if it is one of this identity.
@@ -338,8 +357,8 @@ impl Checkpoint {
         let good =
             header.good.map(|objective| (Arc::new(rest.by_ref().take(parameters).collect()), objective));
         let state = rest.by_ref().take(header.state).collect();
-        let beside = rest.collect();
-        Ok(Saved { header, params, good, state, beside })
+        let beside = rest.take(header.beside).collect();
+        Ok(Saved { header, params, good, state, beside, newton: Vec::new() })
     }
 }
 

@@ -34,10 +34,22 @@ pub(super) fn descend<T: Real, O: Objective<T>>(
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Run<T>> {
     let mut run = execute(options, instruments, objective, live, observer)?;
+    count_lost(&mut run, options, instruments, objective, live)?;
+    Ok(run)
+}
+
+/// Measures what is lost in racy mode if the run was profiled.
+pub(super) fn count_lost<T: Real, O: Objective<T>>(
+    run: &mut Run<T>,
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    live: &Live<T>,
+) -> Result<()> {
     if instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
         run.lost = lost::count(options, instruments, &run.plan, objective, &live.aside())?;
     }
-    Ok(run)
+    Ok(())
 }
 
 /// Plans, starts the workers, watches over them, and gathers what they have done.
@@ -48,6 +60,19 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     live: &Live<T>,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Run<T>> {
+    let (mut run, keeper) = begin(options, instruments, objective, live, observer)?;
+    run.plan.warnings.extend(keeper.and_then(Keeper::finish));
+    Ok(run)
+}
+
+/// As [`execute`], for a run that goes on in another way: with what saves it, if anything does.
+pub(super) fn begin<T: Real, O: Objective<T>>(
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    live: &Live<T>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<(Run<T>, Option<Keeper<T>>)> {
     let (adapted, topology) = (instruments.injection.adapt(options), Topology::detect());
     let workers = options.workers.unwrap_or(topology.cores()).clamp(1, MOST_WORKERS);
     if let Err(Error::Usage(lines)) = instruments.injection.check(workers) {
@@ -143,8 +168,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
     let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let weights = monitor.weights(stop);
     let Monitor { series, phases, mut readers, seconds, warnings, keeper, .. } = monitor;
-    let unkept = keeper.and_then(Keeper::finish);
-    plan.warnings.extend(warnings.into_iter().chain(live.warning()).chain(unkept));
+    plan.warnings.extend(warnings.into_iter().chain(live.warning()));
     readers.cut(Duration::from_secs_f64(seconds), true);
     let mut timings = readers.timings().into_iter();
     let mut reports = Vec::with_capacity(plan.workers);
@@ -183,7 +207,7 @@ pub(super) fn execute<T: Real, O: Objective<T>>(
         nonzeros_per_epoch: objective.nonzeros(),
     };
     run.plan.warnings.extend(instruments::bias(run.timing(), &run.plan));
-    Ok(run)
+    Ok((run, keeper))
 }
 
 type Kept<T> = (Option<Keeper<T>>, Option<Saved<T>>);
@@ -205,10 +229,11 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
         crate::output::clean(&keeping.path)?;
         crate::output::check(&keeping.path)?;
     }
-    let keeper = options
-        .keeping
-        .as_ref()
-        .map(|keeping| Keeper::new(keeping, Saved::new(identity, keeping.note.clone())));
+    let keeper = options.keeping.as_ref().map(|keeping| {
+        let mut saved = resumed.clone().unwrap_or_else(|| Saved::new(identity));
+        saved.header.note.clone_from(&keeping.note);
+        Keeper::new(keeping, saved)
+    });
     Ok((keeper, resumed))
 }
 

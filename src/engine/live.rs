@@ -7,6 +7,7 @@ use crate::hogwild::{Hogwild, Leash};
 use crate::params::Params;
 use crate::real::Real;
 use crate::sync::{Arc, AtomicU64, OnceLock};
+use crate::weights::Weights;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A handle to a run, for any thread: reads parameters and progress while workers train, stops the run, changes its
@@ -43,8 +44,8 @@ pub struct Live<T: Real = f32> {
     running: Arc<OnceLock<Running<T>>>,
 }
 
-/// What other threads ask of the run.
-struct Control {
+/// What other threads ask of a run, or of training on a stream.
+pub(super) struct Control {
     stop: AtomicBool,
     /// A flag of the user's that stops the run too.
     interrupt: OnceLock<Arc<AtomicBool>>,
@@ -72,10 +73,7 @@ impl<T: Real> Clone for Live<T> {
 
 impl<T: Real> Live<T> {
     pub(super) fn new() -> Self {
-        let rate = Arc::new(AtomicU64::new(1f64.to_bits()));
-        let [stop, over, scaled] = [false; 3].map(AtomicBool::new);
-        let control = Control { stop, interrupt: OnceLock::new(), over, rate, scaled };
-        Self { control: Arc::new(control), running: Arc::default() }
+        Self { control: Arc::new(Control::new()), running: Arc::default() }
     }
 
     /// The shared parameters, from the run's start on and also after its end; `None` before. A read is a relaxed
@@ -94,13 +92,15 @@ impl<T: Real> Live<T> {
     /// there in part. `None` before the run's start.
     ///
     /// Workers are held at their next chunk (some hundred examples, or a block) until all have come to it and the
-    /// parameters are copied: the time of the slowest worker's chunk and some 0.3 ns a parameter. `out` is best used
+    /// parameters are copied: the time of the slowest worker's chunk and some 0.4 ns a parameter. `out` is best used
     /// again from call to call. Several threads take turns. Not to be called by an objective: it would wait for itself.
     pub fn snapshot(&self, out: &mut Vec<T>) -> Option<u64> {
         let running = self.running.get()?;
         if let Some(leash) = running.leash.as_ref().filter(|_| !self.is_over()) {
             return Some(leash.copy_into(out));
         }
+        // Pages that were never touched would take longer than the copy, while workers wait.
+        out.resize(running.hogwild.params().len(), T::ZERO);
         let _hold = running.gate.hold();
         running.hogwild.params().copy_into(out);
         Some(self.iterations())
@@ -125,10 +125,10 @@ impl<T: Real> Live<T> {
         self.running.get().map_or_else(Vec::new, |r| r.delays.iter().map(Reader::snapshot).collect())
     }
 
-    /// Stops the run within a tenth of a second; what was learnt is returned by [`Trainer::run`](super::Trainer::run).
+    /// Stops the run within a tenth of a second, or at the end of Newton's present step; what was learnt is returned by
+    /// [`Trainer::run`](super::Trainer::run).
     pub fn stop(&self) {
-        // Relaxed: nothing else is published through it.
-        self.control.stop.store(true, Ordering::Relaxed);
+        self.control.stop();
     }
 
     /// Multiplies the rate with `factor`, of the schedule's and not of what it was multiplied with before: from each
@@ -138,16 +138,12 @@ impl<T: Real> Live<T> {
     /// # Panics
     /// If `factor` is not a finite number ≥ 0.
     pub fn scale_rate(&self, factor: f64) {
-        assert!(factor >= 0.0 && factor.is_finite(), "a factor of the rate is a number ≥ 0, found {factor}");
-        // Relaxed: the number alone is shared.
-        self.control.scaled.store(true, Ordering::Relaxed);
-        self.control.rate.store(factor.to_bits(), Ordering::Relaxed);
+        self.control.scale_rate(factor);
     }
 
     /// Whether the run has ended, be it by an error.
     pub fn is_over(&self) -> bool {
-        // Acquire: whoever sees the end sees the last parameters.
-        self.control.over.load(Ordering::Acquire)
+        self.control.is_over()
     }
 
     /// A handle of the same control to another run, which others do not see.
@@ -163,9 +159,9 @@ impl<T: Real> Live<T> {
 
     /// Whether somebody wants the run to stop.
     pub(super) fn interrupted(&self) -> bool {
-        // Relaxed: flags that are looked at again soon.
+        // Relaxed: a flag that is looked at again soon.
         let flag = self.control.interrupt.get();
-        self.control.stop.load(Ordering::Relaxed) || flag.is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.control.stopped() || flag.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// What [`Live::scale_rate`] sets.
@@ -177,7 +173,7 @@ impl<T: Real> Live<T> {
     pub(super) fn warning(&self) -> Option<String> {
         // Relaxed: for the report.
         let scaled = self.control.scaled.load(Ordering::Relaxed);
-        let factor = f64::from_bits(self.control.rate.load(Ordering::Relaxed));
+        let factor = self.control.factor();
         scaled.then(|| {
             format!("the rate was changed while the run went on (last × {factor}): no command repeats it")
         })
@@ -211,8 +207,48 @@ impl<T: Real> Live<T> {
     }
 
     /// The end of the run, when what is returned is dropped.
-    pub(super) fn until_dropped(&self) -> impl Drop {
-        Ending(Arc::clone(&self.control))
+    pub(super) fn until_dropped(&self) -> impl Drop + use<T> {
+        self.control.until_dropped()
+    }
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        let rate = Arc::new(AtomicU64::new(1f64.to_bits()));
+        let [stop, over, scaled] = [false; 3].map(AtomicBool::new);
+        Self { stop, interrupt: OnceLock::new(), over, rate, scaled }
+    }
+
+    pub(super) fn stop(&self) {
+        // Relaxed: nothing else is published through it.
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        // Relaxed: looked at again soon.
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn scale_rate(&self, factor: f64) {
+        assert!(factor >= 0.0 && factor.is_finite(), "a factor of the rate is a number ≥ 0, found {factor}");
+        // Relaxed: the number alone is shared.
+        self.scaled.store(true, Ordering::Relaxed);
+        self.rate.store(factor.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What the rate is multiplied with.
+    pub(super) fn factor(&self) -> f64 {
+        f64::from_bits(self.rate.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        // Acquire: whoever sees the end sees the last parameters.
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// The end, when what is returned is dropped.
+    pub(super) fn until_dropped(self: &Arc<Self>) -> impl Drop + use<> {
+        Ending(Arc::clone(self))
     }
 }
 

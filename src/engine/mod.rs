@@ -34,7 +34,7 @@ pub use live::Live;
 pub use multiclass::one_vs_rest;
 pub use plan::{BlockSize, Plan};
 pub use run::{Lost, Point, Run, Stop, WorkerReport};
-pub use stream::{Feed, Online, Stream, StreamRun, Streamed, stream};
+pub use stream::{Feed, LiveStream, Online, Stream, StreamRun, Streamed, stream};
 
 use crate::delay::Tracer;
 use crate::error::Result;
@@ -45,7 +45,7 @@ use crate::step::{Concurrency, Optimizer, Schedule, StepRule, Weight};
 use crate::sync::Arc;
 use crate::topology::{Pin, Topology};
 use checkpoint::Keeping;
-use execute::{descend, execute};
+use execute::execute;
 use instruments::Instruments;
 use plan::Options;
 use std::path::PathBuf;
@@ -251,7 +251,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// Saves the run to `path` every so often, when it is stopped, and at its end. A crash, a kill or a full disk at any
     /// moment leaves the last whole checkpoint there. Workers wait while the parameters are copied; they are written on a
     /// thread of their own. What goes wrong with that is among the plan's warnings. `note` is kept in the file
-    /// ([`Checkpoint::note`]). Not for [`Algorithm::Newton`].
+    /// ([`Checkpoint::note`]). [`Algorithm::Newton`] is saved between its steps.
     pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: Every, note: impl Into<String>) -> Self {
         self.options.keeping = Some(Keeping { path: path.into(), every, note: note.into() });
         self

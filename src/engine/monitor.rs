@@ -174,6 +174,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let epoch = ended.then(|| self.phases * self.plan.evaluate_every as u64);
         let buffers = if last { keeper.last() } else { keeper.due(epoch) };
         let Some(mut saved) = buffers else { return };
+        // Not while workers wait, if these are the first buffers.
+        saved.params.resize(self.objective.parameters(), T::ZERO);
         let hold = self.gate.hold();
         if self.gate.is_broken() {
             keeper.keep(saved);

@@ -1,11 +1,14 @@
 //! To the optimum: by the algorithm that was asked for, or that suits the data.
 
+use super::Event;
 use super::algorithm::Algorithm;
+use super::checkpoint::{Checkpoint, Saved};
+use super::execute::{begin, count_lost, descend, execute};
 use super::instruments::Instruments;
+use super::keeper::Keeper;
 use super::live::Live;
 use super::plan::Options;
 use super::run::{Point, Run, Stop};
-use super::{Event, descend, execute, lost};
 use crate::error::{Error, Result};
 use crate::model::{Dual, Gap, Linear, LinearVisitor, Loss, Newton, Objective, Scaled, Scheme};
 use crate::params::Update;
@@ -153,11 +156,8 @@ impl<T: Real> Solve<'_, T> {
         let schedule = options.schedule.clone().or(constant);
         let options = Options { schedule, ..options };
         let mut run = execute(&options, self.instruments, &scaled, self.live, self.observer)?;
-        if self.instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
-            // The same additions to the same parameters, whatever their size.
-            run.lost =
-                lost::count::<T, _>(&options, self.instruments, &run.plan, linear, &self.live.aside())?;
-        }
+        // The same additions to the same parameters, whatever their size.
+        count_lost(&mut run, &options, self.instruments, linear, self.live)?;
         Ok(run)
     }
 
@@ -171,12 +171,6 @@ impl<T: Real> Solve<'_, T> {
                     .into(),
             );
         }
-        if options.keeping.is_some() || options.resume.is_some() {
-            wrong.push(
-                "checkpoint: found algorithm newton, expected another: its passes are few, and start anew from a model"
-                    .into(),
-            );
-        }
         if !wrong.is_empty() {
             return Err(options.refuse::<T, _>(wrong, linear));
         }
@@ -187,25 +181,52 @@ impl<T: Real> Solve<'_, T> {
             None => FIRST_EPOCHS.1,
         };
         let first = Options { epochs: Some(most.min(first)), target_gap: None, ..options };
-        let mut run = descend(&first, self.instruments, linear, self.live, self.observer)?;
+        // A run that was saved in a later step begins, and has ended, with the end of its first epochs.
+        let (mut run, mut keeper) = begin(&first, self.instruments, linear, self.live, self.observer)?;
+        count_lost(&mut run, &first, self.instruments, linear, self.live)?;
         (run.plan.epochs, run.plan.target_gap) = (most, gap);
-        if run.stop != Stop::Epochs {
-            return Ok(run);
+        if run.stop == Stop::Epochs {
+            let threads = run.plan.workers.min(run.plan.cores);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool =
+                pool.map_err(|e| Error::usage(format!("workers: the system starts no threads: {e}")))?;
+            self.refine(&mut run, linear, &pool, &mut keeper)?;
         }
-        let threads = run.plan.workers.min(run.plan.cores);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| Error::usage(format!("workers: the system starts no threads: {e}")))?;
-        self.refine(&mut run, linear, &pool);
+        run.plan.warnings.extend(keeper.and_then(Keeper::finish));
         Ok(run)
     }
 
     /// Newton's method from where a run ended, until there is a reason to stop.
-    fn refine<L: Loss>(self, run: &mut Run<T>, linear: &Linear<'_, L>, pool: &rayon::ThreadPool) {
+    fn refine<L: Loss>(
+        self,
+        run: &mut Run<T>,
+        linear: &Linear<'_, L>,
+        pool: &rayon::ThreadPool,
+        keeper: &mut Option<Keeper<T>>,
+    ) -> Result<()> {
         let (mut start, mut seconds) = (Instant::now(), run.last().train_seconds);
-        let Some(mut newton) = pool.install(|| Newton::new(linear, &run.weights)) else { return };
-        let mut minimum = f64::NEG_INFINITY;
+        let (saved, known) = self.options.resume.as_ref().map(Checkpoint::newton).unwrap_or_default();
+        let newton = pool.install(|| match &saved[..] {
+            [] => Newton::new(linear, &run.weights),
+            numbers => Newton::resume(linear, numbers),
+        });
+        let unfit = || Error::usage("resume: the checkpoint's steps do not fit the objective");
+        let mut newton = newton.ok_or_else(unfit)?;
+        let (mut minimum, mut fell) = (known.unwrap_or(f64::NEG_INFINITY), true);
         run.stop = loop {
             let last = run.last();
+            if !last.objective.is_finite() {
+                break Stop::Diverged;
+            }
+            if last.gap.is_some_and(|gap| run.plan.target_gap.is_some_and(|target| gap <= target)) {
+                break Stop::Gap;
+            }
+            if run.plan.target.is_some_and(|target| last.objective <= target) {
+                break Stop::Target;
+            }
+            if !fell {
+                break Stop::Stalled;
+            }
             if self.live.interrupted() {
                 break Stop::Interrupt;
             }
@@ -215,6 +236,9 @@ impl<T: Real> Solve<'_, T> {
             if last.epoch >= run.plan.epochs {
                 break Stop::Epochs;
             }
+            if let Some(keeper) = keeper {
+                keep(keeper.due(Some(last.epoch as u64)), keeper, run, &newton, minimum);
+            }
             let target = run.plan.target_gap.unwrap_or(0.0);
             let step = pool.install(|| newton.step(target));
             minimum = minimum.max(step.minimum);
@@ -222,6 +246,7 @@ impl<T: Real> Solve<'_, T> {
             // What follows is evaluation.
             run.weights = newton.weights().iter().map(|&w| T::from_f64(w)).collect();
             self.live.show(&run.weights);
+            fell = step.fell;
             let objective = linear.value(&run.weights);
             let gap = Gap { objective, bound: (objective - minimum).max(0.0) }.relative();
             let point = Point {
@@ -234,18 +259,33 @@ impl<T: Real> Solve<'_, T> {
             run.series.push(point);
             (self.observer)(Event::Epoch(point));
             start = Instant::now();
-            if !objective.is_finite() {
-                break Stop::Diverged;
-            }
-            if run.plan.target_gap.is_some_and(|target| gap <= target) {
-                break Stop::Gap;
-            }
-            if run.plan.target.is_some_and(|target| objective <= target) {
-                break Stop::Target;
-            }
-            if !step.fell {
-                break Stop::Stalled;
-            }
         };
+        if let Some(keeper) = keeper.as_mut().filter(|_| run.stop != Stop::Diverged) {
+            keep(keeper.last(), keeper, run, &newton, minimum);
+        }
+        Ok(())
     }
+}
+
+/// Has a run saved in the `buffers`, if there are any, as it is between two steps.
+fn keep<T: Real, L: Loss>(
+    buffers: Option<Saved<T>>,
+    keeper: &mut Keeper<T>,
+    run: &Run<T>,
+    newton: &Newton<'_, '_, L>,
+    minimum: f64,
+) {
+    let Some(mut saved) = buffers else { return };
+    saved.params.clone_from(&run.weights);
+    newton.save(&mut saved.newton);
+    let header = &mut saved.header;
+    header.minimum = Some(minimum).filter(|minimum| minimum.is_finite());
+    header.delays = run.workers.iter().map(|worker| worker.delays.clone()).collect();
+    header.series.clone_from(&run.series);
+    if run.stop == Stop::Stalled {
+        // A step that did not descend left everything where it was: whoever resumes the run finds that out anew.
+        header.series.pop();
+    }
+    header.position.seconds = header.series.last().map_or(0.0, |last| last.train_seconds);
+    keeper.write(saved);
 }

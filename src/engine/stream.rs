@@ -1,19 +1,21 @@
 //! Training on examples as they arrive: from any number of producers through a bounded channel, each example once.
 
 use super::execute::message;
+use super::live::Control;
 use super::plan::MOST_WORKERS;
 use super::run::WorkerReport;
+use crate::delay::{Profile, Reader};
 use crate::error::{Error, Result};
 use crate::hogwild::{Direction, Hogwild, Worker};
 use crate::kernel::{Row, Rows};
 use crate::model::Loss;
 use crate::real::Real;
-use crate::sync::{AtomicBool, AtomicF64, AtomicU64, Ordering, Receiver, Sender, bounded, scope};
+use crate::sync::{Arc, AtomicF64, AtomicU64, OnceLock, Ordering, Receiver, Sender, bounded, scope};
 use crate::topology::{Pin, Topology};
 use crate::weights::{Sink, Weights};
 use std::time::{Duration, Instant};
 
-/// How often progress is told.
+/// How often progress is told, and how long a worker waits for examples before it looks whether it is to stop.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Rows with one label each.
@@ -96,7 +98,16 @@ pub struct Online<'a, L> {
     loss: L,
     workers: Option<usize>,
     pin: Pin,
+    live: LiveStream,
     observer: Box<dyn FnMut(Streamed) + Send + 'a>,
+}
+
+/// A handle to training on a stream, for any thread: what was learnt so far, the delays, to stop it, to change its rate.
+/// Clones are handles to the same. The parameters are read from the [`Hogwild`].
+#[derive(Clone)]
+pub struct LiveStream {
+    control: Arc<Control>,
+    tally: Arc<Tally>,
 }
 
 /// What was learnt from so far.
@@ -117,8 +128,10 @@ pub struct StreamRun {
     pub examples: u64,
     /// As [`Streamed::loss`].
     pub loss: f64,
-    /// Seconds from the start to the stream's end.
+    /// Seconds from the start to the end.
     pub seconds: f64,
+    /// Whether [`LiveStream::stop`] came before the stream's end.
+    pub stopped: bool,
     /// One report a worker.
     pub workers: Vec<WorkerReport>,
 }
@@ -127,7 +140,51 @@ pub struct StreamRun {
 struct Tally {
     examples: AtomicU64,
     loss: AtomicF64,
-    stop: AtomicBool,
+    begun: OnceLock<(Instant, Vec<Reader>)>,
+}
+
+impl LiveStream {
+    fn new() -> Self {
+        let (examples, loss) = (AtomicU64::new(0), AtomicF64::new(0.0));
+        let tally = Tally { examples, loss, begun: OnceLock::new() };
+        Self { control: Arc::new(Control::new()), tally: Arc::new(tally) }
+    }
+
+    /// What was learnt from so far, but for the batches that workers are at.
+    pub fn progress(&self) -> Streamed {
+        // Relaxed: for progress; exact when the workers have been joined.
+        let examples = self.tally.examples.load(Ordering::Relaxed);
+        let sum = self.tally.loss.load(Ordering::Relaxed);
+        let loss = if examples == 0 { 0.0 } else { sum / examples as f64 };
+        let seconds = self.tally.begun.get().map_or(0.0, |(start, _)| start.elapsed().as_secs_f64());
+        Streamed { examples, loss, seconds }
+    }
+
+    /// Each worker's delays so far; none before the start. Up to 8,448 loads a worker.
+    pub fn delays(&self) -> Vec<Profile> {
+        let begun = self.tally.begun.get();
+        begun.map_or_else(Vec::new, |(_, delays)| delays.iter().map(Reader::snapshot).collect())
+    }
+
+    /// Ends training when the batches that workers are at are learnt, and within a tenth of a second where they wait for
+    /// one; batches that wait are not learnt. Producers find the stream closed.
+    pub fn stop(&self) {
+        self.control.stop();
+    }
+
+    /// Multiplies the rate with `factor`, of the rule's and not of what it was multiplied with before: from each worker's
+    /// next batch on. 1 goes back to the rule.
+    ///
+    /// # Panics
+    /// If `factor` is not a finite number ≥ 0.
+    pub fn scale_rate(&self, factor: f64) {
+        self.control.scale_rate(factor);
+    }
+
+    /// Whether training has ended, be it by an error.
+    pub fn is_over(&self) -> bool {
+        self.control.is_over()
+    }
 }
 
 /// A gradient a·x.
@@ -143,7 +200,7 @@ impl<T: Real> Direction<T> for Along<'_, T> {
 impl<'a, L: Loss> Online<'a, L> {
     /// Training by a loss.
     pub fn new(loss: L) -> Self {
-        Self { loss, workers: None, pin: Pin::Auto, observer: Box::new(|_| ()) }
+        Self { loss, workers: None, pin: Pin::Auto, live: LiveStream::new(), observer: Box::new(|_| ()) }
     }
 
     /// The number of worker threads, 1 to 4096. Default: the cores that we may use.
@@ -164,13 +221,19 @@ impl<'a, L: Loss> Online<'a, L> {
         self
     }
 
-    /// Trains until the stream ends.
+    /// A handle for other threads, from before the start until after the end.
+    pub fn live(&self) -> LiveStream {
+        self.live.clone()
+    }
+
+    /// Trains until the stream ends or is stopped.
     ///
     /// # Errors
     /// [`Error::Usage`] where options are out of range, where `shared` has not as many parameters as the stream has
     /// features, or a label is neither −1 nor 1 and the loss needs those; [`Error::Panic`] where the loss panicked.
     /// Producers find the stream closed then.
     pub fn run<T: Real>(mut self, shared: &Hogwild<T>, stream: Stream) -> Result<StreamRun> {
+        let _over = self.live.control.until_dropped();
         let topology = Topology::detect();
         let workers = self.workers.unwrap_or(topology.cores());
         let mut wrong = Vec::new();
@@ -195,30 +258,23 @@ impl<'a, L: Loss> Online<'a, L> {
         if !wrong.is_empty() {
             return Err(Error::Usage(wrong));
         }
-        let tally =
-            Tally { examples: AtomicU64::new(0), loss: AtomicF64::new(0.0), stop: AtomicBool::new(false) };
-        let (start, loss) = (Instant::now(), self.loss);
-        let told = || {
-            // Relaxed: for progress; exact when the workers have been joined.
-            let examples = tally.examples.load(Ordering::Relaxed);
-            let sum = tally.loss.load(Ordering::Relaxed);
-            let loss = if examples == 0 { 0.0 } else { sum / examples as f64 };
-            Streamed { examples, loss, seconds: start.elapsed().as_secs_f64() }
-        };
+        let (loss, live) = (self.loss, &self.live);
+        let mut crew: Vec<_> = pins.iter().map(|_| shared.worker()).collect();
+        let delays = crew.iter().map(Worker::delays).collect();
+        live.tally.begun.get_or_init(|| (Instant::now(), delays));
         // Closed when the last worker leaves, by whom the monitor learns of it.
         let (alive, ended) = bounded::<()>(0);
         let outcomes = scope(|scope| {
             let handles: Vec<_> = pins
                 .iter()
-                .map(|&pin| {
-                    let (from, tally, alive, shared) =
-                        (stream.from.clone(), &tally, alive.clone(), shared.clone());
+                .zip(crew.drain(..))
+                .map(|(&pin, mut worker)| {
+                    let (from, alive) = (stream.from.clone(), alive.clone());
                     scope.spawn(move |_| {
                         let _alive = alive;
-                        let stop = StopOthers(tally);
+                        let stop = StopOthers(&live.control);
                         let pinned = pin.is_none_or(crate::topology::pin_current);
-                        let mut worker = shared.worker();
-                        let learnt = learn(&mut worker, loss, &from, tally);
+                        let learnt = learn(&mut worker, loss, &from, live);
                         if learnt.is_ok() {
                             // The stream has ended; others may still have a batch of it.
                             std::mem::forget(stop);
@@ -226,51 +282,58 @@ impl<'a, L: Loss> Online<'a, L> {
                         let (delays, failed_attempts) =
                             (worker.delays().snapshot(), worker.failed_attempts());
                         let core = pin.filter(|_| pinned);
-                        learnt.map(|()| WorkerReport { delays, failed_attempts, timing: None, core })
+                        let report = WorkerReport { delays, failed_attempts, timing: None, core };
+                        learnt.map(|ended| (ended, report))
                     })
                 })
                 .collect();
             drop((alive, stream));
+            // Also if the observer panics: the workers would wait for the stream's end.
+            let _stop = StopOthers(&live.control);
             while ended.recv_timeout(TICK).is_err_and(|e| e.is_timeout()) {
-                (self.observer)(told());
+                (self.observer)(live.progress());
             }
             handles.into_iter().map(|handle| handle.join()).collect::<Vec<_>>()
         });
         // The scope fails only if a thread panicked without having been joined.
         let outcomes = outcomes.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let mut reports = Vec::with_capacity(workers);
+        let (mut reports, mut stopped) = (Vec::with_capacity(workers), false);
         for (number, outcome) in outcomes.into_iter().enumerate() {
-            let report =
+            let outcome =
                 outcome.map_err(|panic| Error::Panic { worker: number, message: message(&*panic) })?;
-            reports.push(report?);
+            let (ended, report) = outcome?;
+            stopped |= !ended;
+            reports.push(report);
         }
-        let Streamed { examples, loss, seconds } = told();
-        Ok(StreamRun { examples, loss, seconds, workers: reports })
+        let Streamed { examples, loss, seconds } = live.progress();
+        Ok(StreamRun { examples, loss, seconds, stopped, workers: reports })
     }
 }
 
-/// Ends the others when a worker panics or meets a label that it cannot learn.
-struct StopOthers<'a>(&'a Tally);
+/// Ends the others when a worker panics or meets a label that it cannot learn, and the workers when nobody awaits them.
+struct StopOthers<'a>(&'a Control);
 
 impl Drop for StopOthers<'_> {
     fn drop(&mut self) {
-        // Relaxed: looked at once a batch.
-        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.stop();
     }
 }
 
-/// One worker's share of the stream.
+/// One worker's share of the stream. Tells whether the stream has ended.
 fn learn<T: Real, L: Loss>(
     worker: &mut Worker<T>,
     loss: L,
     from: &Receiver<Batch>,
-    tally: &Tally,
-) -> Result<()> {
+    LiveStream { control, tally }: &LiveStream,
+) -> Result<bool> {
     let two = loss.kind().is_classification();
-    while let Ok(Batch { rows, labels }) = from.recv() {
-        if tally.stop.load(Ordering::Relaxed) {
-            break;
-        }
+    while !control.stopped() {
+        let Batch { rows, labels } = match from.recv_timeout(TICK) {
+            Ok(batch) => batch,
+            Err(e) if e.is_timeout() => continue,
+            Err(_) => return Ok(true),
+        };
+        worker.scale_rate(control.factor());
         if let Some(label) = labels.iter().find(|&&y| !(if two { y.abs() == 1.0 } else { y.is_finite() })) {
             let expected = if two { "-1 or 1" } else { "a finite number" };
             return Err(Error::usage(format!("stream: found label {label}, expected {expected}")));
@@ -286,5 +349,5 @@ fn learn<T: Real, L: Loss>(
         tally.loss.fetch_add(sum, Ordering::Relaxed);
         tally.examples.fetch_add(labels.len() as u64, Ordering::Relaxed);
     }
-    Ok(())
+    Ok(false)
 }

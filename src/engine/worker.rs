@@ -37,7 +37,8 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         if std::mem::take(&mut waited) {
             worker.measure_from_now();
         }
-        worker.set_time_and_brake(course.epoch(c), course.brake());
+        worker.scale_rate(course.brake());
+        worker.set_time(course.epoch(c));
         // Nobody else wants them but who saves the run while it waits at the gate.
         let mut inertia = beside.inertia(number);
         if let Some(patch) = &mut patch {

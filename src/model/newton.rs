@@ -102,9 +102,26 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         }
         let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
         let scores = Self::scores(linear, &weights);
+        Some(Self::at(linear, weights, scores))
+    }
+
+    fn at(linear: &'l Linear<'d, L>, weights: Vec<f64>, scores: Vec<f64>) -> Self {
         let mut newton = Self { linear, weights, scores, objective: 0.0 };
         newton.objective = newton.value(&newton.weights, |r| newton.scores[r]);
-        Some(newton)
+        newton
+    }
+
+    /// Copies to `numbers` what the next step depends on, to the bit: the scores too, which are not summed anew.
+    pub(crate) fn save(&self, numbers: &mut Vec<f64>) {
+        numbers.clear();
+        numbers.extend(self.weights.iter().chain(&self.scores));
+    }
+
+    /// Goes on from what [`Newton::save`] copied; `None` where that does not fit the model.
+    pub(crate) fn resume(linear: &'l Linear<'d, L>, numbers: &[f64]) -> Option<Self> {
+        let (weights, scores) = numbers.split_at_checked(linear.rows.features())?;
+        let fits = scores.len() == linear.rows.len();
+        fits.then(|| Self::at(linear, weights.to_vec(), scores.to_vec()))
     }
 
     /// Whether the system is small enough to be solved by Cholesky.
