@@ -118,6 +118,29 @@ fn all_forms_of_the_same_table_are_the_same_rows() {
 }
 
 #[test]
+fn wide_tables_that_are_hardly_ever_zero_keep_their_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = write(&folder, "labels", "1\n2\n3\n");
+    let load = |width: usize, zeros: usize| {
+        let values: Vec<f32> = (0..3 * width).map(|i| if i % 8 < zeros { 0.0 } else { i as f32 }).collect();
+        let path = write(&folder, "t.npy", npy("<f4", &format!("3, {width}"), &floats(&values)));
+        let data = Loader::new(path).labels(&labels).load().unwrap();
+        let sparse = values.iter().filter(|x| **x != 0.0).count();
+        let again = Loader::bytes("again", text(&data)).load().unwrap();
+        assert_eq!((again.nonzeros(), text(&again)), (sparse, text(&data)), "{width} {zeros}");
+        for row in (0..3).map(|p| data.row(p)).filter(|_| data.nonzeros() == 3 * width) {
+            assert!(row.ids().iter().copied().eq(0..width as u32));
+        }
+        (data.nonzeros(), sparse)
+    };
+    assert_eq!(load(40, 1), (120, 105));
+    for (width, zeros) in [(40, 2), (31, 1)] {
+        let (stored, sparse) = load(width, zeros);
+        assert_eq!(stored, sparse, "{width} {zeros}");
+    }
+}
+
+#[test]
 fn images_are_scaled_and_find_their_labels() {
     let folder = tempfile::tempdir().unwrap();
     let images = idx(8, &[2, 2, 2], &[0, 255, 51, 0, 0, 0, 0, 102]);

@@ -29,7 +29,7 @@ impl Dataset {
         let mut features = Vec::new();
         for &p in positions {
             let row = self.row(p as usize);
-            let told = row.iter().filter(|&(rank, _)| Some(rank) != intercept);
+            let told = row.iter().filter(|&(rank, value)| Some(rank) != intercept && value != 0.0);
             features.clear();
             features.extend(told.map(|(rank, value)| (self.feature_order()[rank], value)));
             features.sort_unstable_by_key(|&(id, _)| id);

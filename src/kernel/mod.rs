@@ -16,6 +16,7 @@ mod x86;
 
 use crate::sync::OnceLock;
 
+pub(crate) use rows::WIDE;
 pub use rows::{Row, Rows, RowsError};
 pub use runs::Constants;
 

@@ -4,6 +4,9 @@ use rayon::prelude::*;
 use std::fmt;
 use std::ops::Range;
 
+/// The shortest row that counts as [full](Row::is_full).
+pub(crate) const WIDE: usize = 32;
+
 /// One sparse row: feature ids, strictly increasing, each with its value.
 ///
 /// The order is an invariant that the kernels' bounds rely on: the last id is the largest.
@@ -49,6 +52,13 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn end(&self) -> usize {
         self.ids.last().map_or(0, |&last| last as usize + 1)
+    }
+
+    /// Whether it has a value for each of the first parameters, as many as it is long, and is long enough for the loops
+    /// over dense rows to be worth it: ids increase strictly, so that the last one tells.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= WIDE && self.len() == self.end()
     }
 
     /// The part with ids below `id`, and the rest. O(length of the rest).

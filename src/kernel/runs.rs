@@ -11,6 +11,9 @@ const EXCEPTIONS: usize = 32;
 /// Up to this many constants are all looked up in full: they stay in a core's second-level cache by themselves.
 const FEW: usize = 1 << 16;
 
+/// So many of the first constants may differ from those that follow: an intercept's, which is not penalised.
+pub(super) const PEELED: usize = 4;
+
 /// A constant for each parameter, such as its penalty, kept twice: in full, and one entry for each run of
 /// neighbours that agree.
 ///
@@ -25,6 +28,8 @@ pub struct Constants {
     run: Vec<f32>,
     /// The first parameter whose constant is looked up by its run.
     head: usize,
+    /// One more than the last that is the same as all from [`PEELED`] on.
+    even: usize,
 }
 
 impl Constants {
@@ -44,13 +49,21 @@ impl Constants {
             }
         }
         let head = if each.len() <= FEW { each.len() } else { head * RUN };
-        Self { run, each, head }
+        let same = |first: &f32| each[PEELED..].iter().take_while(|x| *x == first).count();
+        let even = each.get(PEELED).map_or(0, |first| PEELED + same(first));
+        Self { run, each, head, even }
     }
 
     /// The constants that are looked up in full.
     #[inline(always)]
     pub(super) fn head(&self) -> &[f32] {
         &self.each[..self.head.min(self.each.len())]
+    }
+
+    /// The constant of the parameters from [`PEELED`] up to `end`, which must be beyond it, if they have the same.
+    #[inline(always)]
+    pub(super) fn even(&self, end: usize) -> Option<f32> {
+        (end <= self.even && self.head >= PEELED).then(|| self.each[PEELED])
     }
 
     /// How many there are.

@@ -183,6 +183,10 @@ pub(crate) fn prefetch_write<C>(cells: &[C], i: usize) {
 /// that left the line with another core waits for each by itself.
 #[inline]
 pub(crate) fn prefetch_row<C>(cells: &[C], row: Row<'_>) {
+    if row.is_full() {
+        // Once a line.
+        return (0..row.len()).step_by(16).for_each(|i| prefetch_write(cells, i));
+    }
     row.ids().iter().for_each(|&id| prefetch_write(cells, id as usize));
 }
 

@@ -1,5 +1,6 @@
 //! Gather and scatter along one sparse row.
 
+use super::runs::PEELED;
 use super::{Constants, Row};
 use crate::sync::{AtomicF32, Ordering};
 use std::ops::{Add, AddAssign, Mul};
@@ -45,6 +46,9 @@ pub(crate) fn dot_f32(cells: &[f32], row: Row<'_>) -> f32 {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
         check(row, cells.len());
+        if row.is_full() {
+            return super::shared::dot_plain(cells, row.values());
+        }
         // SAFETY: every id of the row is below cells.len(), and the instructions are there.
         return unsafe { super::x86::gather_dot(cells.as_ptr(), row) };
     }
@@ -107,6 +111,9 @@ pub(crate) fn dot_shared_f32(cells: &[AtomicF32], row: Row<'_>) -> f32 {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
         check(row, cells.len());
+        if row.is_full() {
+            return super::shared::dot(cells, row.values());
+        }
         // SAFETY: as above; AtomicF32 has the layout of f32, and the kernel reads it by single aligned
         // loads in assembly, each of which is a relaxed atomic load on this architecture.
         return unsafe { super::x86::gather_dot(cells.as_ptr().cast(), row) };
@@ -147,6 +154,17 @@ pub(crate) fn ridge_step_shared_f32(cells: &[AtomicF32], row: Row<'_>, beside: &
 unsafe fn ridge_step_head<'a>(cells: *mut f32, row: Row<'a>, beside: &Constants, a: f32, s: f32) -> Row<'a> {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
+        if row.is_full()
+            && let Some(b) = beside.even(row.len())
+        {
+            let (first, values) = (row.part(0..PEELED), &row.values()[PEELED..]);
+            // SAFETY: the caller's promise; the first ids are below the number of constants; the instructions are there.
+            unsafe {
+                super::x86::ridge_step(cells, first, beside.head().as_ptr(), a, s);
+                super::x86::dense::ridge(cells.add(PEELED), values, a, s * b);
+            }
+            return Row::default();
+        }
         let (head, rest) = row.split(beside.head().len());
         // SAFETY: the caller's promise; the head's ids are below the number of constants; the instructions are there.
         unsafe { super::x86::ridge_step(cells, head, beside.head().as_ptr(), a, s) };
@@ -201,6 +219,45 @@ pub(crate) fn for_each_mut<C>(
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    /// Rows that have a value for each parameter go through the loops over dense ones: to the same bits, but for sums.
+    #[test]
+    fn full_rows_are_the_reference() {
+        for len in [31usize, 32, 33, 57, 70] {
+            let ids: Vec<u32> = (0..len as u32).collect();
+            let values: Vec<f32> = (0..len).map(|k| (k as f32 - 13.5) / 8.0).collect();
+            let row = Row::new(&ids, &values).unwrap();
+            assert_eq!((row.is_full(), row.part(1..len).is_full()), (len >= 32, false));
+            let (a, s) = (0.3f32, 0.05f32);
+            // An intercept's constant first; one that differs within the row, or after it.
+            for other in [0, 40, 64, 79] {
+                let constants = |i: usize| {
+                    if i == 0 {
+                        0.0
+                    } else if i == other {
+                        2.0
+                    } else {
+                        1.25
+                    }
+                };
+                let beside = Constants::new((0..80).map(constants).collect());
+                let start: Vec<f32> = (0..80).map(|i| (i % 13) as f32 / 16.0 - 0.4).collect();
+                let mut expected = start.clone();
+                for (i, v) in row.iter() {
+                    expected[i] -= a * v + s * beside.get(i) * expected[i];
+                }
+                let mut private = start.clone();
+                ridge_step_f32(&mut private, row, &beside, a, s);
+                assert!(private == expected, "{len} values, other constant {other}");
+                let shared: Vec<AtomicF32> = start.iter().map(|&w| AtomicF32::new(w)).collect();
+                let z = dot_shared_f32(&shared, row);
+                let exact: f64 = row.iter().map(|(i, v)| f64::from(start[i]) * f64::from(v)).sum();
+                assert!((f64::from(z) - exact).abs() < 1e-5 && dot_f32(&start, row) == z, "{z}, not {exact}");
+                ridge_step_shared_f32(&shared, row, &beside, a, s);
+                assert!(shared.iter().zip(&expected).all(|(w, e)| w.load(Ordering::Relaxed) == *e));
+            }
+        }
+    }
 
     /// The kernels against the loops that define them, on rows of every length up to three turns.
     #[test]

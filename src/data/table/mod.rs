@@ -1,6 +1,7 @@
 //! Data that are no LIBSVM text: tables with a value for each feature, and sparse matrices. Recognised by the content.
 //!
-//! All become sparse rows: zeros are not stored, and take no time in training.
+//! All become sparse rows: zeros are not stored, and take no time in training. Tables of many columns that are hardly
+//! ever 0 keep them, for loops over dense rows.
 
 mod csv;
 mod idx;
