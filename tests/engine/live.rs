@@ -77,6 +77,21 @@ fn a_snapshot_holds_whole_updates() {
     }
 }
 
+/// The observer is told of the plan before there are workers that could be held.
+#[test]
+fn a_snapshot_at_any_event_returns() {
+    for update in ["cas", "leashed"] {
+        let seen = within_a_minute(move || {
+            let trainer = Trainer::new(Count).workers(3).epochs(3.0).update(update.parse().unwrap());
+            let (live, mut seen) = (trainer.live(), Vec::new());
+            let observed = trainer.observe(|_| seen.push(live.snapshot(&mut Vec::new()).is_some()));
+            observed.minimize().unwrap();
+            seen
+        });
+        assert!(!seen[0] && seen.len() > 3 && seen[1..].iter().all(|&seen| seen), "{seen:?}");
+    }
+}
+
 #[test]
 fn a_handle_stops_the_run_and_changes_its_rate() {
     within_a_minute(|| {
