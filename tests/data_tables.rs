@@ -201,6 +201,13 @@ fn missing_values_are_refused_or_filled() {
     assert_eq!(text(&like(&train.with_intercept()).unwrap()), "1 1:200 2:100\n2 1:2 2:20\n");
     let unknown = like(&with("0").unwrap()).unwrap_err().to_string();
     assert!(unknown.contains("found missing values, expected means of the training data"), "{unknown}");
+    // A mean of none is no number to stand for them.
+    let mean = |text: &str| Loader::bytes("t.csv", text).label("2").missing(Missing::Mean).load();
+    for (text, column) in [("a,y,b\n1,1,\n2,2,NA\n", "'b'"), ("?,1,3\n?,2,4\n", "1")] {
+        let told = mean(text).unwrap_err().to_string();
+        let said = format!("t.csv: found no value in column {column}, expected at least one, whose mean");
+        assert!(told.contains(&said), "{told}");
+    }
     assert_eq!("0.5".parse::<Missing>().unwrap().to_string(), "0.5");
     assert!("inf".parse::<Missing>().is_err() && "median".parse::<Missing>().is_err());
 }
@@ -262,6 +269,20 @@ fn labels_may_be_names_of_classes() {
     assert!(told.contains("found labels that are names ('2', …), expected numbers"), "{told}");
     let told = load("a,y\n1,p\n2,q\n2,r\n").unwrap().binary().unwrap_err().to_string();
     assert!(told.contains("found a third label, r in row 3, expected two classes, as are p and q"), "{told}");
+}
+
+#[test]
+fn a_header_of_numbers_is_one_where_only_its_label_is_none() {
+    let read = |bytes: &str| Loader::bytes("t.csv", bytes).label("3").load().unwrap();
+    let headed = read("0,1,label\n5,6,7\n8,9,10\n");
+    assert_eq!(text(&headed), "7 1:5 2:6\n10 1:8 2:9\n");
+    assert_eq!(headed.columns().label.as_deref(), Some("label"));
+    // Where the labels are no numbers, the first may be one of them.
+    let rows = read("0,1,cat\n5,6,dog\n");
+    assert_eq!(rows.class_names(), Some(&["cat".to_owned(), "dog".to_owned()][..]));
+    assert_eq!(rows.columns().names, None);
+    // A single row is no header.
+    assert_eq!(read("0,1,cat\n").len(), 1);
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub struct TableArgs {
     /// data, or for idx images the file of the labels beside them]
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// What stands for a missing value in CSV: refuse, mean (of the column, in the training data), or a number
+    /// What stands for a missing value in CSV: refuse, mean (of the column, in the file that is trained on),
+    /// or a number
     #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = value::value::<Missing>())]
     pub missing: Given<Missing>,
 }

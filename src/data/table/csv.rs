@@ -1,8 +1,9 @@
 //! Tables of text: a row a line, a column of labels, the others features.
 //!
 //! Separated by commas, semicolons or tabs, whichever the first line has; quoted as in RFC 4180. The first line is a
-//! header where one of its fields, that of the labels left out, is not a number. The labels are in the column that is
-//! asked for, or that a header calls label, target, class or y. Where the first is no number, all are names of classes.
+//! header where one of its fields is not a number; that of a column of labels that is asked for by its number, which
+//! may be the name of a class, only where the second line's is one. The labels are in the column that is asked for, or
+//! that a header calls label, target, class or y. Where the first is no number, all are names of classes.
 
 use super::super::columns::Columns;
 use super::{Options, Table, number_of};
@@ -18,7 +19,7 @@ pub enum Missing {
     /// Nothing: it is an error.
     #[default]
     Refuse,
-    /// The mean of the column's other values in the training data.
+    /// The mean of the column's other values in the file that is trained on; a column without any is an error.
     Mean,
     /// This number.
     Value(f32),
@@ -82,9 +83,21 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<
     if !reader.read_byte_record(&mut record).map_err(|e| broken(&e))? {
         return Err(Error::input(name, 0, 0, "no row", "a table"));
     }
+    let mut ahead = ByteRecord::new();
+    let mut ahead = reader.read_byte_record(&mut ahead).map_err(|e| broken(&e))?.then_some(ahead);
     let number = options.label.as_ref().and_then(|label| label.parse::<usize>().ok());
-    let mut fields = record.iter().zip(1..).filter(|(_, at)| Some(*at) != number);
+    let below = number.and_then(|number| ahead.as_ref()?.get(number.checked_sub(1)?));
+    let named = trained.is_some_and(|trained| trained.classes.is_some());
+    let numbered = !named && below.and_then(number_of).is_some();
+    let mut fields = record.iter().zip(1..).filter(|(_, at)| Some(*at) != number || numbered);
     let header = fields.any(|(field, _)| number_of(field).is_none() && !is_missing(field));
+    let mut next = |record: &mut ByteRecord| match ahead.take() {
+        Some(row) => {
+            *record = row;
+            Ok(true)
+        }
+        None => reader.read_byte_record(record).map_err(|e| broken(&e)),
+    };
     let columns = record.len();
     let names: Option<Vec<String>> =
         header.then(|| record.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect());
@@ -94,7 +107,7 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<
     let mut values = Vec::with_capacity(columns);
     // Of each feature, the sum and the number of its values.
     let mut sums = vec![(0f64, 0u64); table.features];
-    let mut more = !header || reader.read_byte_record(&mut record).map_err(|e| broken(&e))?;
+    let mut more = !header || next(&mut record)?;
     while more {
         let line = record.position().map_or(0, |position| position.line() as usize);
         if record.len() != columns {
@@ -134,10 +147,19 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<
         let known = values.iter().zip(&mut sums).filter(|(x, _)| !x.is_nan());
         known.for_each(|(&x, sum)| *sum = (sum.0 + f64::from(x), sum.1 + 1));
         table.push(values.iter().copied());
-        more = reader.read_byte_record(&mut record).map_err(|e| broken(&e))?;
+        more = next(&mut record)?;
     }
-    let mean = |&(sum, count): &(f64, u64)| if count > 0 { (sum / count as f64) as f32 } else { 0.0 };
-    let means = (options.missing == Missing::Mean).then(|| sums.iter().map(mean).collect());
+    // Without rows there is another error.
+    let empty = sums.iter().position(|&(_, count)| count == 0).filter(|_| table.rows() > 0);
+    let own_means = options.missing == Missing::Mean && trained.is_none();
+    if let Some(at) = empty.filter(|_| own_means) {
+        let at = at + usize::from(label.is_some_and(|label| label <= at));
+        let column = names.as_ref().map_or((at + 1).to_string(), |names| format!("'{}'", names[at]));
+        let expected = "at least one, whose mean stands for missing ones";
+        return Err(Error::input(name, 0, 0, format!("no value in column {column}"), expected));
+    }
+    let mean = |&(sum, count): &(f64, u64)| (sum / count as f64) as f32;
+    let means = own_means.then(|| sums.iter().map(mean).collect());
     table.columns = Columns { means, ..Columns::default() };
     if label.is_some() {
         (table.labels, table.columns.classes) = labels.finish();
