@@ -40,8 +40,8 @@ impl Columns {
 
     /// What stands for this label in the source: its name, or itself.
     pub fn label(&self, label: f32) -> String {
-        // Names are for whole numbers from 0; what is none of them is cast to one that has no name.
-        let name = || self.classes.as_ref()?.get(label as usize).cloned();
+        let whole = label >= 0.0 && label.fract() == 0.0;
+        let name = || self.classes.as_ref().filter(|_| whole)?.get(label as usize).cloned();
         name().unwrap_or_else(|| label.to_string())
     }
 }

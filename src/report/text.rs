@@ -312,7 +312,8 @@ fn data(data: &Data) -> String {
         );
     }
     let per_row = data.nonzeros as f64 / data.rows as f64;
-    let named = |label: f32| data.class_names.as_ref()?.get(label as usize).cloned();
+    let whole = |label: f32| label >= 0.0 && label.fract() == 0.0;
+    let named = |label: f32| data.class_names.as_ref().filter(|_| whole(label))?.get(label as usize).cloned();
     let told = |label: f32| named(label).unwrap_or_else(|| label.to_string());
     let classes = match (data.classes.as_deref(), data.positive) {
         (Some(&[minus, plus]), Some(share)) => {
