@@ -171,6 +171,12 @@ fn word_vectors_are_written_in_every_format() {
     assert_eq!(near, ["blue", "green"]);
     assert_eq!(answers[2], "?");
     assert!(stderr(&out).contains("(1 analogies of known words of 3)"), "{}", stderr(&out));
+    // The same of packed standard input.
+    fs::write(at("ask.zst"), zstd::encode_all(&fs::read(at("ask")).unwrap()[..], 3).unwrap()).unwrap();
+    let mut piped = asyncsgd();
+    piped.args(["predict", "-", "--top", "2", "--model"]).arg(at("w.safetensors"));
+    let piped = piped.stdin(fs::File::open(at("ask.zst")).unwrap()).output().unwrap();
+    assert_eq!(stdout(&piped), stdout(&out), "{}", stderr(&piped));
 }
 
 #[test]

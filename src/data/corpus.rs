@@ -1,6 +1,6 @@
 //! Plain text as a sequence of words.
 
-use super::source::Input;
+use super::source::{self, Input};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -53,11 +53,7 @@ impl Corpus {
         let mut buffer = Vec::new();
         let bytes = unpacked.part(0, unpacked.len(), &mut buffer)?;
         let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes));
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let line = 1 + bytes[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-            let byte = bytes[e.valid_up_to()];
-            Error::input(&name, line, 0, format!("byte 0x{byte:02x}, which is not UTF-8"), "text in UTF-8")
-        })?;
+        let text = source::utf8(&name, bytes)?;
         // By first appearance, in one pass; then by frequency.
         let (mut at, mut appeared): (HashMap<&str, u32>, Vec<(&str, u64)>) = Default::default();
         let mut raw: Vec<u32> = Vec::with_capacity(text.len() / 6);

@@ -33,4 +33,5 @@ pub use generate::{Problem, Synthetic};
 pub use loader::Loader;
 pub use ratings::Ratings;
 pub use scale::Scale;
+pub use source::read_text;
 pub use table::Missing;

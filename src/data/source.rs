@@ -40,6 +40,31 @@ impl Input {
     }
 }
 
+/// The text in a file (`-` is standard input), plain or compressed, after the name that errors give it.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read; [`Error::Input`], with the line, where it is no UTF-8 text.
+pub fn read_text(path: &Path) -> Result<(String, String)> {
+    let mut input = if path == Path::new("-") { Input::Stdin } else { Input::File(path.to_owned()) };
+    let name = input.name();
+    let unpacked = input.open()?.unpacked(&name)?;
+    let mut buffer = Vec::new();
+    let text = utf8(&name, unpacked.part(0, unpacked.len(), &mut buffer)?)?.to_owned();
+    Ok((name, text))
+}
+
+/// These bytes of the input called `name` as text.
+///
+/// # Errors
+/// [`Error::Input`], with the line, where they are no UTF-8.
+pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let line = 1 + bytes[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        let byte = bytes[e.valid_up_to()];
+        Error::input(name, line, 0, format!("byte 0x{byte:02x}, which is not UTF-8"), "text in UTF-8")
+    })
+}
+
 /// Bytes that can be read in parts, by several threads.
 pub(super) enum Bytes {
     /// A regular file: it is read in parts, not mapped, so that it takes no memory, and so that a process

@@ -126,14 +126,13 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
     };
     let vectors: Vec<Vec<f32>> = vectors.chunks_exact(dimensions).map(unit).collect();
     let number: HashMap<&str, usize> = words.iter().enumerate().map(|(i, word)| (&**word, i)).collect();
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    let (name, text) = asyncsgd::data::read_text(path)?;
     let mut questions = Vec::new();
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.starts_with(':')) {
         let found: Vec<&str> = text.split_whitespace().collect();
         if !matches!(found.len(), 0 | 1 | 3 | 4) {
             let found = format!("{} words", found.len());
-            return Err(Error::input(name, line, 0, found, "one word, or three or four of an analogy"));
+            return Err(Error::input(&*name, line, 0, found, "one word, or three or four of an analogy"));
         }
         // As they stand, or else in lower case.
         let known = |word: &&str| number.get(*word).or_else(|| number.get(&*word.to_lowercase())).copied();
