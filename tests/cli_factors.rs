@@ -128,6 +128,15 @@ fn a_machine_with_fields_is_trained_and_predicts() {
     assert!(stdout(&out).lines().eq(expected), "{}", stderr(&out));
     let loss = told["final"]["log_loss"].as_f64().unwrap();
     assert!(stderr(&out).contains(&format!("log-loss {loss:.4} (300 rows)")), "{}", stderr(&out));
+    assert!(!stderr(&out).contains("does not know"));
+    // An unknown feature and an unknown field are told.
+    fs::write(at("other"), "0 0:0:1 1:9:1\n1 0:0:1 2:3:1 1:3:1\n").unwrap();
+    let said = "2 of 5 values are of a feature or a field that the model does not know: taken as 0\n";
+    let out = run(&["predict", "--model"], &[&at("m.safetensors"), &at("other")]);
+    assert!(stderr(&out).contains(&format!("other: {said}")), "{}", stderr(&out));
+    let test = ["train", "--model", "ffm:2", "-j", "1", "-e", "1", "--test"];
+    let out = run(&test, &[&at("other"), &at("rows")]);
+    assert!(stderr(&out).contains(&format!("other: {said}")), "{}", stderr(&out));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct FieldRows {
     /// Original id of each feature.
     ids: Arc<Vec<u32>>,
     fields: usize,
+    /// Values of features or fields that a model does not know.
+    unknown: usize,
     classes: Option<[f32; 2]>,
     name: String,
     hash: String,
@@ -60,7 +62,7 @@ impl FieldRows {
     }
 
     /// Reads rows to test a model on that has these features, by original id, and fields: in the order of the file.
-    /// Features and fields that the model does not know are left out.
+    /// Values of features and fields that the model does not know are taken as 0 ([`FieldRows::unknown`]).
     ///
     /// # Errors
     /// As [`FieldRows::open`]; [`Error::Usage`] where there are more fields, or larger ids, than it would read.
@@ -125,14 +127,19 @@ impl FieldRows {
         let fields =
             like.map_or_else(|| entries.iter().map(|e| e.field as usize + 1).max().unwrap_or(0), |l| l.1);
         // What is not known has no parameters: value 0 at a place that is.
+        let mut unknown = 0;
         for e in &mut entries {
             match ranks.get(e.feature as usize) {
                 Some(&rank) if rank != UNKNOWN && (e.field as usize) < fields => e.feature = rank,
-                _ => *e = Entry { field: 0, feature: 0, value: 0.0 },
+                _ => {
+                    unknown += 1;
+                    *e = Entry { field: 0, feature: 0, value: 0.0 };
+                }
             }
         }
         let order = (0..labels.len() as u32).collect();
-        Ok(Self { starts, entries, labels, order, ids: Arc::new(ids), fields, classes: None, name, hash })
+        let (ids, classes) = (Arc::new(ids), None);
+        Ok(Self { starts, entries, labels, order, ids, fields, unknown, classes, name, hash })
     }
 
     fn laid_out(self, seed: u64) -> Self {
@@ -230,6 +237,11 @@ impl FieldRows {
     #[inline(always)]
     pub fn row(&self, row: usize) -> &[Entry] {
         &self.entries[self.starts[row]..self.starts[row + 1]]
+    }
+
+    /// The number of values whose features or fields the model does not know that these are to test.
+    pub fn unknown(&self) -> usize {
+        self.unknown
     }
 
     /// The number of stored values.

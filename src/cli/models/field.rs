@@ -35,6 +35,7 @@ impl Kind for FieldMachine {
         let (train, test) = match (&source.test, source.test_fraction) {
             (Some(test), _) => {
                 let test = FieldRows::like(test, train.ids(), train.fields())?;
+                tell_unknown(&test);
                 (train, Some(test))
             }
             (None, Some(fraction)) => {
@@ -125,6 +126,17 @@ impl Kind for FieldMachine {
     }
 }
 
+/// Says how many of the values the model does not know, if any.
+fn tell_unknown(data: &FieldRows) {
+    if data.unknown() > 0 {
+        let [unknown, all] = [data.unknown(), data.nonzeros()].map(|n| asyncsgd::report::count(n as u64));
+        crate::cli::say(format_args!(
+            "{}: {unknown} of {all} values are of a feature or a field that the model does not know: taken as 0",
+            data.name()
+        ));
+    }
+}
+
 /// Predicts labels, probabilities or scores, one line a row.
 ///
 /// # Errors
@@ -140,6 +152,9 @@ pub fn predict(model: &TensorModel, rank: usize, file: &str, args: &Args) -> Res
     let factors =
         model.tensor("factors", &[layout.features, fields, rank], file)?.chunks_exact((fields * rank).max(1));
     let data = FieldRows::like(path, &ids, fields)?;
+    if !args.quiet {
+        tell_unknown(&data);
+    }
     let mut weights = vec![0f64; layout.parameters()];
     weights[0] = bias;
     for (i, (&w, v)) in linear.iter().zip(factors).enumerate() {
