@@ -142,11 +142,11 @@ pub const PREDICT: &str = "\
 Classifiers predict the labels that they were trained with, models of numbers a
 number. --probability and --scores of models with more than two classes print a
 number for each class, in the order of the labels. Where the data have labels that
-the model knows, metrics are told on standard error, and how well each class is
-predicted.
+the model knows, metrics are told on standard error, and by linear classifiers how well
+each class is predicted.
 
 Columns of CSV are told by their names, in any order, where the model was trained on
-some; --missing mean takes the means of its training data.
+some; --missing mean takes the means of its training data's file.
 
 Of a file of ratings, or of a user and an item on each line, their predictions are
 printed, with --top the best items of each of its users that it does not name. A first

@@ -42,6 +42,11 @@ impl Labels {
         Self { column: args.label, file: args.labels, missing: check.take(args.missing) }
     }
 
+    /// Whether something is said of CSV alone.
+    fn about_csv(&self) -> bool {
+        self.column.is_some() || self.missing != Missing::Refuse
+    }
+
     /// The loader, told where labels are: in the file `labels`, if there is one.
     pub fn on(&self, loader: Loader, labels: Option<&Path>) -> Loader {
         let loader = loader.missing(self.missing);
@@ -142,21 +147,23 @@ impl Source {
             Some(path) => {
                 // The model has a weight for each feature of the test rows too.
                 let features = match &self.test {
-                    Some(test) => self.loader(test, self.test_labels.as_deref()).dimension()?,
+                    Some(test) => self.test_loader(test).dimension()?,
                     None => 0,
                 }
                 .max(features);
-                (
-                    warned(
-                        self.loader(path, self.table.file.as_deref()).seed(seed).features(features).load()?,
-                    ),
-                    None,
-                )
+                let loader = self.loader(path, self.table.file.as_deref()).seed(seed).features(features);
+                // What is said of CSV is of one of the two at least.
+                let test_is_csv = match &self.test {
+                    Some(test) if self.table.about_csv() => Loader::new(test).is_csv()?,
+                    _ => false,
+                };
+                let loader = if test_is_csv { loader.if_csv() } else { loader };
+                (warned(loader.load()?), None)
             }
         };
         let (train, test) = match (&self.test, self.test_fraction) {
             (Some(path), _) => {
-                let test = warned(self.loader(path, self.test_labels.as_deref()).like(&train).load()?);
+                let test = warned(self.test_loader(path).like(&train).load()?);
                 (train, Some(test))
             }
             (None, Some(fraction)) => {
@@ -177,6 +184,10 @@ impl Source {
             true => (train.with_intercept(), test.map(Dataset::with_intercept)),
             false => (train, test),
         })
+    }
+
+    fn test_loader(&self, path: &Path) -> Loader {
+        self.loader(path, self.test_labels.as_deref()).if_csv()
     }
 
     fn loader(&self, path: &Path, labels: Option<&Path>) -> Loader {

@@ -103,6 +103,13 @@ impl Loader {
         self
     }
 
+    /// What is said of CSV ([`Loader::label`], [`Loader::missing`]) is passed over where the data are of another form, and
+    /// no error.
+    pub fn if_csv(mut self) -> Self {
+        self.table.if_csv = true;
+        self
+    }
+
     /// Rows need no labels, as for predicting; where there are none they are NaN. LIBSVM rows always have some.
     pub fn unlabelled(mut self) -> Self {
         self.table.unlabelled = true;
@@ -116,7 +123,8 @@ impl Loader {
     }
 
     /// At least so many features, even where the largest index says fewer: for a training set that has to
-    /// cover a test set, see [`Loader::dimension`]. Indices above 2²⁸ are an error unless so many features
+    /// cover a test set, see [`Loader::dimension`]. Tables with a value for each feature (CSV, arrays
+    /// and idx) have those that they have, whatever is said here. Indices above 2²⁸ are an error unless so many features
     /// are asked for here, at most 2³² − 2: weights and counts take 16 bytes for each feature.
     pub fn features(self, at_least: usize) -> Self {
         Self { features: at_least, ..self }
@@ -140,13 +148,23 @@ impl Loader {
         Self { cache: Some(folder.into()), ..self }
     }
 
-    /// The number of features that the source needs (or [`Loader::features`] if that is more); rows are checked as when loading,
+    /// The number of features that the source needs (or [`Loader::features`] if that is more, but for tables with a value
+    /// for each); rows are checked as when loading,
     /// and nothing is kept.
     ///
     /// # Errors
     /// As [`Loader::load`].
     pub fn dimension(self) -> Result<usize> {
         Ok(Self { like: None, cache: None, ..self }.load()?.features())
+    }
+
+    /// Whether the data are CSV.
+    ///
+    /// # Errors
+    /// As [`Loader::load`], of what is read or unpacked.
+    pub fn is_csv(mut self) -> Result<bool> {
+        let text = self.input.open()?.unpacked(&self.input.name())?;
+        Ok(Form::of(text.part(0, text.len().min(SNIFFED), &mut Vec::new())?) == Some(Form::Csv))
     }
 
     /// Reads everything. O(bytes + nonzeros · log(row length) + features · log(features)).

@@ -24,6 +24,8 @@ pub(super) struct Options {
     pub label: Option<String>,
     /// What stands for a missing value in CSV.
     pub missing: Missing,
+    /// Whether what is said of CSV is passed over in other forms.
+    pub if_csv: bool,
     /// Whether rows need no labels.
     pub unlabelled: bool,
 }
@@ -34,7 +36,7 @@ impl Options {
     /// # Errors
     /// [`Error::Usage`] with a line for each such option.
     pub fn suit(&self, form: Option<Form>, name: &str) -> Result<()> {
-        let csv = form == Some(Form::Csv);
+        let csv = form == Some(Form::Csv) || self.if_csv;
         let lines = [
             (
                 form.is_none() && self.labels.is_some(),
