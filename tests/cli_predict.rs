@@ -182,6 +182,22 @@ fn networks_of_numbers_tell_their_errors() {
 }
 
 #[test]
+fn what_is_said_of_csv_is_of_the_one_of_two_files_that_is() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text.repeat(9)).unwrap();
+    write("rows.svm", "1 1:1 2:0.5\n-1 2:1\n");
+    fs::write(folder.path().join("rows.csv"), "a,b,kind\n1,,1\n0,1,-1\n").unwrap();
+    for files in ["rows.csv --test rows.svm", "rows.svm --test rows.csv"] {
+        let out = in_folder(&folder, &format!("train {files} --label kind --missing 0 -e 2"));
+        assert_eq!(out.status.code(), Some(0), "{files}: {}", stderr(&out));
+    }
+    let out = in_folder(&folder, "train rows.svm --test rows.svm --label kind");
+    let said = "rows.svm: found no CSV, expected no column of labels (--label)\n";
+    assert_eq!(out.status.code(), Some(2));
+    assert!(stderr(&out).ends_with(said), "{}", stderr(&out));
+}
+
+#[test]
 fn options_that_a_model_does_not_take_are_refused_together() {
     let folder = folder();
     trained(&folder, &small(&folder, "data.svm", 50), "m.safetensors");

@@ -179,40 +179,6 @@ fn images_are_scaled_and_find_their_labels() {
 }
 
 #[test]
-fn missing_values_are_refused_or_filled() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(&folder, "holes.csv", "y,a,b\n1,,4\n2,3,NA\n3,5,?\n");
-    let with = |missing: &str| Loader::new(&path).missing(missing.parse().unwrap()).load();
-    let refused = with("refuse").unwrap_err().to_string();
-    assert!(
-        refused.ends_with(
-            "holes.csv:2:2: found '' in column 'a', expected a value, or an option for missing ones"
-        )
-    );
-    assert_eq!(text(&with("mean").unwrap()), "1 1:4 2:4\n2 1:3 2:4\n3 1:5 2:4\n");
-    assert_eq!(text(&with("-1").unwrap()), "1 1:-1 2:4\n2 1:3 2:-1\n3 1:5 2:-1\n");
-    // A test set's holes are filled with the training set's means, in whatever order the columns are.
-    let train = write(&folder, "train.csv", "y,a,b\n1,1,10\n2,,30\n3,3,NA\n");
-    let train = Loader::new(train).missing(Missing::Mean).load().unwrap();
-    assert_eq!(train.columns().means, Some(vec![2.0, 20.0]));
-    let test = write(&folder, "test.csv", "b,y,a\n100,1,200\n,2,\n");
-    let like = |train: &Dataset| Loader::new(&test).missing(Missing::Mean).like(train).load();
-    assert_eq!(text(&like(&train).unwrap()), "1 1:200 2:100\n2 1:2 2:20\n");
-    assert_eq!(text(&like(&train.with_intercept()).unwrap()), "1 1:200 2:100\n2 1:2 2:20\n");
-    let unknown = like(&with("0").unwrap()).unwrap_err().to_string();
-    assert!(unknown.contains("found missing values, expected means of the training data"), "{unknown}");
-    // A mean of none is no number to stand for them.
-    let mean = |text: &str| Loader::bytes("t.csv", text).label("2").missing(Missing::Mean).load();
-    for (text, column) in [("a,y,b\n1,1,\n2,2,NA\n", "'b'"), ("?,1,3\n?,2,4\n", "1")] {
-        let told = mean(text).unwrap_err().to_string();
-        let said = format!("t.csv: found no value in column {column}, expected at least one, whose mean");
-        assert!(told.contains(&said), "{told}");
-    }
-    assert_eq!("0.5".parse::<Missing>().unwrap().to_string(), "0.5");
-    assert!("inf".parse::<Missing>().is_err() && "median".parse::<Missing>().is_err());
-}
-
-#[test]
 fn a_test_set_has_the_columns_of_its_training_set() {
     let folder = tempfile::tempdir().unwrap();
     let train = Dataset::open(write(&folder, "a.csv", "a,b,y\n1,2,0\n0,3,1\n")).unwrap();
@@ -242,47 +208,6 @@ fn a_test_set_has_the_columns_of_its_training_set() {
     let sparse = "%%MatrixMarket matrix coordinate real general\n1 1 1\n1 1 3\n";
     let path = write(&folder, "rows.mtx", sparse);
     assert_eq!(text(&Loader::new(path).labels(&labels).like(&train).load().unwrap()), "1 1:3\n");
-}
-
-#[test]
-fn labels_may_be_names_of_classes() {
-    let folder = tempfile::tempdir().unwrap();
-    let load = |text: &str| Loader::new(write(&folder, "a.csv", text)).load();
-    let data = load("a,class\n1,versicolor\n2,setosa\n3,2\n4,setosa\n").unwrap();
-    let names = ["2", "setosa", "versicolor"].map(str::to_owned);
-    assert_eq!(
-        (text(&data).as_str(), data.class_names()),
-        ("2 1:1\n1 1:2\n0 1:3\n1 1:4\n", Some(&names[..]))
-    );
-    // Others are read alike, wherever the labels are, and what is not known is an error or, to predict, none.
-    let test = write(&folder, "b.csv", "class,a\nsetosa,5\nvirginica,6\n");
-    let told = Loader::new(&test).like(&data).load().unwrap_err().to_string();
-    assert!(told.contains("b.csv:3:1: found 'virginica' in column 'class', expected a label as"), "{told}");
-    let test = Loader::new(&test).like(&data).unlabelled().load().unwrap();
-    assert!(test.label(0) == 1.0 && test.label(1).is_nan());
-    // Without a header the first row has a name only where the labels are said to be.
-    let bare = write(&folder, "c.csv", "1,x\n2,y\n");
-    assert_eq!(text(&Loader::new(&bare).label("2").load().unwrap()), "0 1:1\n1 1:2\n");
-    let told = load("a,y\n1,1\n2,two\n").unwrap_err().to_string();
-    assert!(told.contains(":3:2: found 'two' in column 'y', expected a finite number"), "{told}");
-    let told = data.numeric().unwrap_err().to_string();
-    assert!(told.contains("found labels that are names ('2', …), expected numbers"), "{told}");
-    let told = load("a,y\n1,p\n2,q\n2,r\n").unwrap().binary().unwrap_err().to_string();
-    assert!(told.contains("found a third label, r in row 3, expected two classes, as are p and q"), "{told}");
-}
-
-#[test]
-fn a_header_of_numbers_is_one_where_only_its_label_is_none() {
-    let read = |bytes: &str| Loader::bytes("t.csv", bytes).label("3").load().unwrap();
-    let headed = read("0,1,label\n5,6,7\n8,9,10\n");
-    assert_eq!(text(&headed), "7 1:5 2:6\n10 1:8 2:9\n");
-    assert_eq!(headed.columns().label.as_deref(), Some("label"));
-    // Where the labels are no numbers, the first may be one of them.
-    let rows = read("0,1,cat\n5,6,dog\n");
-    assert_eq!(rows.class_names(), Some(&["cat".to_owned(), "dog".to_owned()][..]));
-    assert_eq!(rows.columns().names, None);
-    // A single row is no header.
-    assert_eq!(read("0,1,cat\n").len(), 1);
 }
 
 #[test]
