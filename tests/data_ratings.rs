@@ -39,6 +39,17 @@ fn every_form_reads_the_same() {
 }
 
 #[test]
+fn quotes_in_quoted_names_are_doubled() {
+    let text = r#""a ""b""","c,""",1
+"""",d,2
+"#;
+    let data = Ratings::bytes("t", text, 0).unwrap();
+    let mut names = data.names().map(|names| names.to_vec());
+    names.iter_mut().for_each(|names| names.sort());
+    assert_eq!(names, [["\"", "a \"b\""], ["c,\"", "d"]]);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line() {
     for (text, said) in [
         ("", "t: found no rating, expected at least one line of user, item and rating"),
@@ -54,6 +65,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ("1,2,1e99\n", "t:1: found rating '1e99', expected a finite number"),
         ("1,2,3\nu,i,r\n", "t:2: found rating 'r', expected a finite number"),
         (",2,3\n", "t:1: found an empty name in ',2,3', expected a user and an item"),
+        ("\"1\"\",2,3\n", r#"t:1: found a quote that is not closed in '"1"",2,3', expected fields"#),
         ("\"1,2,3\n", "t:1: found a quote that is not closed in '\"1,2,3', expected fields"),
         (
             "%%MatrixMarket matrix array real general\n1 1\n1\n",

@@ -3,6 +3,7 @@
 use super::super::source::Bytes;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Ratings in the order of the text, users and items numbered as they appear.
@@ -66,21 +67,22 @@ pub(super) fn number(field: &[u8]) -> Option<f32> {
 /// The numbers of names, in the order in which they appear.
 #[derive(Default)]
 struct Names<'a> {
-    at: HashMap<&'a [u8], u32>,
-    all: Vec<&'a [u8]>,
+    at: HashMap<Cow<'a, [u8]>, u32>,
+    all: Vec<Cow<'a, [u8]>>,
 }
 
 impl<'a> Names<'a> {
-    fn number(&mut self, name: &'a [u8]) -> u32 {
-        let (at, all) = (&mut self.at, &mut self.all);
-        *at.entry(name).or_insert_with(|| {
-            all.push(name);
-            all.len() as u32 - 1
-        })
+    fn number(&mut self, name: Cow<'a, [u8]>) -> u32 {
+        if let Some(&number) = self.at.get(&*name) {
+            return number;
+        }
+        self.all.push(name.clone());
+        self.at.insert(name, self.all.len() as u32 - 1);
+        self.all.len() as u32 - 1
     }
 
     fn text(&self, file: &str) -> Result<Vec<String>> {
-        let text = |name: &&[u8]| match std::str::from_utf8(name) {
+        let text = |name: &Cow<[u8]>| match std::str::from_utf8(name) {
             Ok(name) => Ok(name.to_owned()),
             Err(_) => Err(Error::input(file, 0, 0, format!("name {}", show(name)), "UTF-8 text")),
         };
@@ -128,7 +130,8 @@ fn lines(file: &str, text: &[u8], unrated: bool) -> Result<Triples> {
             Error::input(file, before + line, 0, found, expected)
         })?;
         let mut renumber = |side: usize, ids: Vec<u32>, all: &mut Vec<u32>| {
-            let to: Vec<u32> = piece.names[side].all.iter().map(|name| names[side].number(name)).collect();
+            let to: Vec<u32> =
+                piece.names[side].all.iter().map(|name| names[side].number(name.clone())).collect();
             all.extend(ids.into_iter().map(|i| to[i as usize]));
         };
         renumber(0, piece.users, &mut users);
@@ -162,11 +165,11 @@ fn parse_piece(
         if user.is_empty() || item.is_empty() {
             return Err((at, format!("an empty name in {}", show(line)), "a user and an item"));
         }
-        let Some(value) = number(rating).or(pair.then_some(f32::NAN)) else {
-            if first && [user, item].into_iter().all(|field| number(field).is_none()) {
+        let Some(value) = number(&rating).or(pair.then_some(f32::NAN)) else {
+            if first && [&user, &item].into_iter().all(|field| number(field).is_none()) {
                 continue; // the header
             }
-            return Err((at, format!("rating {}", show(rating)), "a finite number"));
+            return Err((at, format!("rating {}", show(&rating)), "a finite number"));
         };
         piece.users.push(piece.names[0].number(user));
         piece.items.push(piece.names[1].number(item));
@@ -183,24 +186,25 @@ fn sniff(line: &[u8]) -> Separator {
     }
 }
 
-/// The number of fields and the first three, without the quotes round them; `None` where a quote is not closed.
-fn split(line: &[u8], separator: Separator) -> Option<(usize, [&[u8]; 3])> {
-    let (mut rest, mut count, mut fields) = (line, 0, [&line[..0]; 3]);
+/// The number of fields and the first three, without the quotes round them, in which two are one; `None` where a quote
+/// is not closed.
+fn split(line: &[u8], separator: Separator) -> Option<(usize, [Cow<'_, [u8]>; 3])> {
+    let (mut rest, mut count, mut fields) = (line, 0, [const { Cow::Borrowed(b"".as_slice()) }; 3]);
     loop {
         let quoted = rest.first() == Some(&b'"');
         let (field, after) = if quoted {
-            let end = rest[1..].iter().position(|&b| b == b'"')? + 1;
-            (&rest[1..end], &rest[end + 1..])
+            unquoted(&rest[1..])?
         } else {
             let end = match separator {
                 Separator::Colons => rest.windows(2).position(|w| w == b"::"),
                 Separator::Byte(byte) => rest.iter().position(|&b| b == byte),
                 Separator::Blanks => rest.iter().position(|b| matches!(b, b' ' | b'\t')),
             };
-            rest.split_at(end.unwrap_or(rest.len()))
+            let (field, after) = rest.split_at(end.unwrap_or(rest.len()));
+            (Cow::Borrowed(field.trim_ascii()), after)
         };
         if count < 3 {
-            fields[count] = field.trim_ascii();
+            fields[count] = field;
         }
         count += 1;
         rest = match separator {
@@ -210,6 +214,25 @@ fn split(line: &[u8], separator: Separator) -> Option<(usize, [&[u8]; 3])> {
             Separator::Blanks => after.trim_ascii_start(),
         };
     }
+}
+
+/// What is before the quote that closes, two quotes as one, and what is after it.
+fn unquoted(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let quote = |from: usize| Some(from + text[from..].iter().position(|&b| b == b'"')?);
+    let (mut end, mut doubled) = (quote(0)?, false);
+    while text.get(end + 1) == Some(&b'"') {
+        (end, doubled) = (quote(end + 2)?, true);
+    }
+    let (field, after) = (text[..end].trim_ascii(), &text[end + 1..]);
+    let mut first = false;
+    let mut is_first = |byte: u8| {
+        first = byte == b'"' && !first;
+        first
+    };
+    Some(match doubled {
+        true => (field.iter().copied().filter(|&byte| !is_first(byte)).collect(), after),
+        false => (Cow::Borrowed(field), after),
+    })
 }
 
 /// MatrixMarket: a head line, comments, `rows columns entries`, then `row column value` a line, counted from 1.
@@ -246,7 +269,7 @@ fn matrix(file: &str, text: &[u8]) -> Result<Triples> {
         let Some((_, [row, column, value])) = fields else {
             return Err(wrong(at, show(line), "row, column and value"));
         };
-        for (what, field, most) in [("row", row, rows), ("column", column, columns)] {
+        for (what, field, most) in [("row", &row, rows), ("column", &column, columns)] {
             if whole(field).is_none_or(|i| i > most) {
                 return Err(wrong(at, format!("{what} {}", show(field)), &format!("1 to {most}")));
             }
@@ -254,7 +277,7 @@ fn matrix(file: &str, text: &[u8]) -> Result<Triples> {
         users.push(user_names.number(row));
         items.push(item_names.number(column));
         values.push(
-            number(value).ok_or_else(|| wrong(at, format!("value {}", show(value)), "a finite number"))?,
+            number(&value).ok_or_else(|| wrong(at, format!("value {}", show(&value)), "a finite number"))?,
         );
     }
     if values.len() != entries {
