@@ -38,7 +38,7 @@ fn missing_values_are_refused_or_filled() {
     let test = write(&folder, "test.csv", "b,y,a\n100,1,200\n,2,\n");
     let like = |train: &Dataset| Loader::new(&test).missing(Missing::Mean).like(train).load();
     assert_eq!(text(&like(&train).unwrap()), "1 1:200 2:100\n2 1:2 2:20\n");
-    assert_eq!(text(&like(&train.with_intercept()).unwrap()), "1 1:200 2:100\n2 1:2 2:20\n");
+    assert_eq!(text(&like(&train.clone().with_intercept()).unwrap()), "1 1:200 2:100\n2 1:2 2:20\n");
     let unknown = like(&with("0").unwrap()).unwrap_err().to_string();
     assert!(unknown.contains("found missing values, expected means of the training data"), "{unknown}");
     // A mean of none is no number to stand for them.
@@ -48,6 +48,10 @@ fn missing_values_are_refused_or_filled() {
         let said = format!("t.csv: found no value in column {column}, expected at least one, whose mean");
         assert!(told.contains(&said), "{told}");
     }
+    // Of a test set they are those of the training data.
+    let test = || Loader::bytes("t.csv", "y,a,b\n1,1,\n").missing(Missing::Mean);
+    assert_eq!(test().dimension().unwrap(), 2);
+    assert_eq!(text(&test().like(&train).load().unwrap()), "1 1:1 2:20\n");
     assert_eq!("0.5".parse::<Missing>().unwrap().to_string(), "0.5");
     assert!("inf".parse::<Missing>().is_err() && "median".parse::<Missing>().is_err());
 }

@@ -154,7 +154,11 @@ impl Loader {
     ///
     /// # Errors
     /// As [`Loader::load`].
-    pub fn dimension(self) -> Result<usize> {
+    pub fn dimension(mut self) -> Result<usize> {
+        // A test set's means are those of its training data.
+        if self.table.missing == Missing::Mean {
+            self.table.missing = Missing::Value(0.0);
+        }
         Ok(Self { like: None, cache: None, ..self }.load()?.features())
     }
 
