@@ -1,7 +1,7 @@
 //! How an objective is minimised, and which way suits which data.
 
 use crate::error::{Error, Result};
-use crate::model::{Linear, Loss, Newton, Objective};
+use crate::model::{Linear, Loss, Newton};
 use crate::step::{Concurrency, StepRule, Weight};
 use std::fmt;
 use std::str::FromStr;
@@ -65,9 +65,7 @@ impl Algorithm {
     /// (Shalev-Shwartz & Zhang 2013): where rows are short, whatever the number of features. Newton's method does
     /// not care about ρ.
     pub(super) fn choose<L: Loss>(linear: &Linear<'_, L>) -> (Self, String) {
-        let curvature = Objective::<f64>::curvature(linear);
-        let smoothness = curvature.map_or(f64::INFINITY, |c| c.example_mean - linear.l2());
-        let ratio = smoothness / (linear.l2() * linear.rows().len() as f64);
+        let ratio = linear.smoothness() / (linear.l2() * linear.rows().len() as f64);
         if linear.l1() > 0.0 {
             (Self::Svrg, "with an L1 penalty".into())
         } else if linear.loss().is_curved() && Newton::is_dense(linear) {

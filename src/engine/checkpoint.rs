@@ -319,8 +319,12 @@ impl Checkpoint {
         self.header.position.seconds
     }
 
-    /// What Newton's method kept, nothing if it had not begun, and the bound on the minimum that it had proven.
-    pub(super) fn newton(&self) -> (Vec<f64>, Option<f64>) {
+    /// What Newton's method kept, nothing if it had not begun or the run of now `points` evaluations went on otherwise,
+    /// and the bound on the minimum that it had proven.
+    pub(super) fn newton(&self, points: usize) -> (Vec<f64>, Option<f64>) {
+        if self.header.series.len() != points {
+            return (Vec::new(), self.header.minimum);
+        }
         let doubles = &self.numbers[self.numbers.len() - self.header.newton * size_of::<f64>()..];
         let numbers = doubles.chunks_exact(size_of::<f64>()).map(bytemuck::pod_read_unaligned);
         (numbers.collect(), self.header.minimum)

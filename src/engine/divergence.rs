@@ -6,6 +6,7 @@ use super::run::Point;
 use crate::model::Objective;
 use crate::real::{Cell, Real};
 use crate::sync::Arc;
+use std::ops::Range;
 use std::time::Instant;
 
 /// A run that has diverged this often with half the rate each time will not converge.
@@ -22,19 +23,24 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     /// Ends the epoch where a parameter is infinite or NaN: all that came after would be lost. Looks at some parameters
     /// each time, while workers write them. Tells whether it did that.
     pub(super) fn curtailed(&mut self) -> bool {
-        let cells = self.hogwild.params().cells();
-        let from = if self.looked < cells.len() { self.looked } else { 0 };
-        let range = from..(from + LOOK).min(cells.len());
+        let all = self.hogwild.params().cells().len();
+        let from = if self.looked < all { self.looked } else { 0 };
+        let range = from..(from + LOOK).min(all);
         self.looked = range.end;
-        let finite = match self.leash {
-            Some(leash) => leash.is_finite(range),
-            None => cells[range].iter().all(|cell| cell.get().is_finite()),
-        };
+        let finite = self.is_finite(range);
         if !finite {
             let _hold = self.gate.hold();
             self.gate.curtail();
         }
         !finite
+    }
+
+    /// Whether these parameters are finite.
+    pub(super) fn is_finite(&self, range: Range<usize>) -> bool {
+        match self.leash {
+            Some(leash) => leash.is_finite(range),
+            None => self.hogwild.params().cells()[range].iter().all(|cell| cell.get().is_finite()),
+        }
     }
 
     /// With a rate that is not the user's: keeps parameters that are better than all before; where the run diverges, goes
@@ -47,7 +53,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let start = self.series[0].objective;
         let size = self.good.as_ref().map_or(0.0, |(_, best)| start - best).max(start.abs());
         // Nothing is known of the size of an objective that is 0 and has not fallen.
-        let diverges = !finite || size > 0.0 && objective - start > DIVERGED * size;
+        // One worker's dual steps never lower the dual, whatever the objective does meanwhile.
+        let may = !(ascends && self.plan.workers == 1);
+        let diverges = !finite || may && size > 0.0 && objective - start > DIVERGED * size;
         match &self.good {
             Some((good, _)) if diverges && self.restarts < RESTARTS => {
                 let mut back = good.to_vec();

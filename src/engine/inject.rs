@@ -1,6 +1,6 @@
 //! Trouble made on purpose: slow workers, stalls, jitter. For experiments with delays.
 
-use super::plan::{BlockSize, Options, Plan};
+use super::plan::{BlockSize, Options, Plan, longest_piece};
 use crate::delay::Hold;
 use crate::error::{Error, Result};
 use crate::law::Law;
@@ -111,6 +111,7 @@ impl Injection {
         if plan.block == 1 && !(self.slow.is_empty() && self.jitter.is_none()) {
             let least = examples.saturating_mul(plan.evaluate_every) / MOST_CHUNKS;
             plan.chunk = plan.chunk.min(CHUNK.max(least).next_multiple_of(plan.batch));
+            plan.piece = longest_piece(plan.chunk, plan.piece);
         }
     }
 

@@ -208,7 +208,7 @@ impl<T: Real> Live<T> {
 
     /// The end of the run, when what is returned is dropped.
     pub(super) fn until_dropped(&self) -> impl Drop + use<T> {
-        self.control.until_dropped()
+        Control::until_dropped(&self.control)
     }
 }
 
@@ -247,8 +247,8 @@ impl Control {
     }
 
     /// The end, when what is returned is dropped.
-    pub(super) fn until_dropped(self: &Arc<Self>) -> impl Drop + use<> {
-        Ending(Arc::clone(self))
+    pub(super) fn until_dropped(control: &Arc<Self>) -> impl Drop + use<> {
+        Ending(Arc::clone(control))
     }
 }
 

@@ -111,7 +111,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 // A worker panicked, which whoever joins it will report in place of this.
                 return Stop::Interrupt;
             }
-            if cut.is_some() {
+            if cut.is_some() && self.is_finite(0..self.hogwild.params().cells().len()) {
                 // Before the evaluation in the middle of an epoch, which an uninterrupted run does not have.
                 self.keep(false, true);
             }

@@ -2,7 +2,7 @@
 
 use super::Event;
 use super::algorithm::Algorithm;
-use super::checkpoint::{Checkpoint, Saved};
+use super::checkpoint::Saved;
 use super::execute::{begin, count_lost, descend, execute};
 use super::instruments::Instruments;
 use super::keeper::Keeper;
@@ -205,7 +205,12 @@ impl<T: Real> Solve<'_, T> {
         keeper: &mut Option<Keeper<T>>,
     ) -> Result<()> {
         let (mut start, mut seconds) = (Instant::now(), run.last().train_seconds);
-        let (saved, known) = self.options.resume.as_ref().map(Checkpoint::newton).unwrap_or_default();
+        let (saved, known) = self
+            .options
+            .resume
+            .as_ref()
+            .map(|checkpoint| checkpoint.newton(run.series.len()))
+            .unwrap_or_default();
         let newton = pool.install(|| match &saved[..] {
             [] => Newton::new(linear, &run.weights),
             numbers => Newton::resume(linear, numbers),

@@ -250,7 +250,7 @@ impl Options {
             None => direct_chunk(workers, phase, self.batch).min(examples),
         };
         let longest = sequence.filter(|_| self.batch == 1).unwrap_or(chunk);
-        let piece = (1..=longest).rev().find(|&piece| chunk.is_multiple_of(piece)).unwrap_or(chunk);
+        let piece = longest_piece(chunk, longest);
         // The shared ones, those of evaluations, the best, what the objective keeps for each; and the workers' copies.
         let numbers = 4 * parameters as u128
             + workers as u128 * (2 * hot as u128 + self.optimizer.vectors() * parameters as u128);
@@ -342,6 +342,11 @@ impl Options {
 
 /// The most worker threads.
 pub(super) const MOST_WORKERS: usize = 4096;
+
+/// The longest piece of at most `most` examples that chunks can be cut into.
+pub(super) fn longest_piece(chunk: usize, most: usize) -> usize {
+    (1..=most).rev().find(|&piece| chunk.is_multiple_of(piece)).unwrap_or(chunk)
+}
 
 /// Examples that a worker takes at a time in direct mode, of so many up to an evaluation: enough that the shared counter
 /// does not matter, few enough that all workers end together. While a late one finishes its chunk the others are idle,

@@ -233,7 +233,7 @@ impl<'a, L: Loss> Online<'a, L> {
     /// features, or a label is neither −1 nor 1 and the loss needs those; [`Error::Panic`] where the loss panicked.
     /// Producers find the stream closed then.
     pub fn run<T: Real>(mut self, shared: &Hogwild<T>, stream: Stream) -> Result<StreamRun> {
-        let _over = self.live.control.until_dropped();
+        let _over = Control::until_dropped(&self.live.control);
         let topology = Topology::detect();
         let workers = self.workers.unwrap_or(topology.cores());
         let mut wrong = Vec::new();

@@ -1,5 +1,6 @@
 //! Gather and scatter along one sparse row.
 
+#[cfg(all(target_arch = "x86_64", not(loom)))]
 use super::runs::PEELED;
 use super::{Constants, Row};
 use crate::sync::{AtomicF32, Ordering};
@@ -293,6 +294,13 @@ mod tests {
                     (f64::from(z) - exact).abs() < 1e-5 && dot_f32(&start, row) == z,
                     "{z} is not {exact}"
                 );
+                let double = dot_f64(&start, row);
+                assert!((double - exact).abs() < 1e-12, "{double} is not {exact}");
+                let mut sums: Vec<f64> = start.iter().map(|&w| w.into()).collect();
+                let mut added = sums.clone();
+                row.iter().for_each(|(i, v)| added[i] += 0.5 * f64::from(v));
+                axpy_f64(&mut sums, row, 0.5);
+                assert!(sums == added);
                 ridge_step_shared_f32(&shared, row, &beside, a, s);
                 assert!(shared.iter().zip(&expected).all(|(w, e)| w.load(Ordering::Relaxed) == *e));
             }

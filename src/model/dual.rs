@@ -240,8 +240,9 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
 
     /// Bounds of 0: blocks publish whole differences, whatever the curvature.
     fn curvature(&self) -> Option<Curvature> {
-        let curvature = Objective::<T>::curvature(self.linear)?;
-        Some(Curvature { coordinates: vec![0.0; self.parameters()], ..curvature })
+        let Curvature { example_max, example_mean, strong_convexity, .. } = self.linear.curvature;
+        let coordinates = vec![0.0; self.parameters()];
+        Some(Curvature { example_max, example_mean, coordinates, strong_convexity })
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {

@@ -4,7 +4,7 @@ use super::certificate::Gap;
 use super::kind::LossKind;
 use super::loss::Loss;
 use super::objective::{Curvature, LinearVisitor, Objective};
-use crate::kernel::{Constants, Rows};
+use crate::kernel::{Constants, Rows, sparse};
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
 use rayon::prelude::*;
@@ -28,27 +28,72 @@ pub struct Linear<'d, L> {
     /// n/count per coordinate; 0 for a bias, which is not regularised.
     pub(super) rarity: Constants,
     pub(super) bias: Option<usize>,
+    pub(super) curvature: Curvature,
+}
+
+/// How many nonzeros a feature makes up for the array that another part of the rows needs.
+const PART: usize = 3;
+
+/// The sum of what `of` makes of each part of the rows, in parallel: the same parts on any number of threads, and few
+/// where there are many features.
+fn sum_parts<V: Send>(rows: &Rows, of: impl Fn(Range<usize>) -> V + Sync, add: impl Fn(&mut V, V)) -> V {
+    let parts = (rows.nonzeros() / (PART * rows.features()).max(1)).clamp(1, 16);
+    let part = rows.len().div_ceil(parts).max(1);
+    let range = |k: usize| (k * part).min(rows.len())..((k + 1) * part).min(rows.len());
+    let sums: Vec<V> = (0..parts).into_par_iter().map(|k| of(range(k))).collect();
+    let join = |mut sum: V, other| {
+        add(&mut sum, other);
+        sum
+    };
+    sums.into_iter().reduce(join).unwrap_or_else(|| of(0..0))
 }
 
 impl<'d, L: Loss> Linear<'d, L> {
     /// A model on `rows` with one label a row; `bias` is the column, if any, that is not regularised.
-    /// O(nonzeros).
+    /// O(nonzeros), in parallel.
     ///
     /// # Panics
     /// If there are not as many labels as rows.
     pub fn new(rows: &'d Rows, labels: &'d [f32], loss: L, l2: f64, l1: f64, bias: Option<usize>) -> Self {
         assert_eq!(rows.len(), labels.len(), "one label a row");
-        let mut counts = vec![0u32; rows.features()];
-        for &id in rows.arrays().1 {
-            counts[id as usize] += 1;
-        }
+        let n = rows.len() as f64;
+        let of = |part: Range<usize>| {
+            let (mut counts, mut bounds) = (vec![0u32; rows.features()], vec![0f64; rows.features()]);
+            let (mut largest, mut mean) = (0f64, 0f64);
+            for r in part {
+                let (row, kappa) = (rows.row(r), loss.curvature(f64::from(labels[r])));
+                let absolute = |sum: [f64; 2], &v: &f32| {
+                    let v = f64::from(v.abs());
+                    [sum[0] + v, sum[1] + v * v]
+                };
+                let [l1, squares] = row.values().iter().fold([0.0; 2], absolute);
+                largest = largest.max(kappa * squares);
+                mean += kappa * squares / n;
+                let factor = kappa * l1 / n;
+                sparse::scatter(&mut bounds, row, |bound, v| *bound += factor * v.abs());
+                row.ids().iter().for_each(|&id| counts[id as usize] += 1);
+            }
+            (counts, bounds, largest, mean)
+        };
+        let (counts, bounds, largest, mean) = sum_parts(rows, of, |sum, (counts, bounds, largest, mean)| {
+            sum.0.iter_mut().zip(counts).for_each(|(s, count)| *s += count);
+            sum.1.iter_mut().zip(bounds).for_each(|(s, bound)| *s += bound);
+            (sum.2, sum.3) = (sum.2.max(largest), sum.3 + mean);
+        });
+        let penalty = |i| if Some(i) == bias { 0.0 } else { l2 };
+        let curvature = Curvature {
+            example_max: largest + l2,
+            example_mean: mean + l2,
+            coordinates: bounds.iter().enumerate().map(|(i, bound)| (bound + penalty(i)) as f32).collect(),
+            strong_convexity: l2,
+        };
         let rarity = |(i, &count): (usize, &u32)| match count {
             0 => 0.0,
             _ if Some(i) == bias => 0.0,
             count => (rows.len() as f64 / f64::from(count)) as f32,
         };
         let rarity = Constants::new(counts.iter().enumerate().map(rarity).collect());
-        Self { rows, labels, loss, l2, l1, counts, rarity, bias }
+        Self { rows, labels, loss, l2, l1, counts, rarity, bias, curvature }
     }
 
     /// The rows that the model is trained on.
@@ -69,6 +114,11 @@ impl<'d, L: Loss> Linear<'d, L> {
     /// The strength of the L1 penalty.
     pub fn l1(&self) -> f64 {
         self.l1
+    }
+
+    /// The mean smoothness constant of an example's loss.
+    pub fn smoothness(&self) -> f64 {
+        self.curvature.example_mean - self.l2
     }
 
     /// What it is, by name: the data's hash is that of rows and labels as they lie.
@@ -221,30 +271,7 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     }
 
     fn curvature(&self) -> Option<Curvature> {
-        let n = self.rows.len() as f64;
-        let mut coordinates = vec![0f64; self.rows.features()];
-        let (mut example_max, mut example_mean) = (0f64, 0f64);
-        for (r, row) in self.rows.iter().enumerate() {
-            let kappa = self.bend(r);
-            let l1: f64 = row.values().iter().map(|v| f64::from(v.abs())).sum();
-            let squares: f64 = row.values().iter().map(|&v| f64::from(v).powi(2)).sum();
-            example_max = example_max.max(kappa * squares);
-            example_mean += kappa * squares / n;
-            for (i, v) in row.iter() {
-                coordinates[i] += kappa * f64::from(v.abs()) * l1 / n;
-            }
-        }
-        let coordinates = coordinates
-            .into_iter()
-            .enumerate()
-            .map(|(i, g)| (g + if Some(i) == self.bias { 0.0 } else { self.l2 }) as f32)
-            .collect();
-        Some(Curvature {
-            example_max: example_max + self.l2,
-            example_mean: example_mean + self.l2,
-            coordinates,
-            strong_convexity: self.l2,
-        })
+        Some(self.curvature.clone())
     }
 }
 
