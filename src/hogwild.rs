@@ -87,7 +87,7 @@ impl<T: Real> Hogwild<T> {
     /// runs in epochs of `epoch` iterations.
     ///
     /// # Errors
-    /// As [`Hogwild::new`].
+    /// As [`Hogwild::new`], and where `epoch` is not a finite number above 0.
     pub fn with(
         params: Params<T>,
         rule: StepRule,
@@ -118,7 +118,7 @@ impl<T: Real> Hogwild<T> {
             clock,
             stepper: rule.stepper(workers)?,
             update,
-            epoch,
+            epoch: StepRule::epoch(epoch)?,
             workers: AtomicUsize::new(0),
             steps: CachePadded::new(AtomicF64::new(0.0)),
         };

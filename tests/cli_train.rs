@@ -156,6 +156,37 @@ fn a_stream_is_learnt_as_it_arrives_and_its_model_predicts() {
     assert_eq!((refused.status.code(), stderr(&refused).lines().count()), (Some(2), 3));
 }
 
+/// A bad line ends a stream, but what was learnt before it is saved; what holds nothing is refused.
+#[test]
+fn what_a_stream_has_learnt_survives_a_bad_line() {
+    let folder = folder();
+    let data = small(&folder, "data.svm", 5000);
+    let model = folder.path().join("model.safetensors");
+    let mut text = fs::read_to_string(&data).unwrap();
+    text.push_str("1 2:x\n");
+    fs::write(&data, text).unwrap();
+    let stream = |more: &[&str]| {
+        let mut stream = asyncsgd();
+        stream.arg("stream").arg(&data).args(more).args(["--quiet", "--save"]).arg(&model);
+        stream.output().unwrap()
+    };
+    let refused = stream(&[]);
+    assert_eq!((refused.status.code(), model.exists()), (Some(2), false));
+    let ended = stream(&["--features", "1000"]);
+    let lines = stderr(&ended);
+    assert_eq!((ended.status.code(), lines.lines().count()), (Some(2), 2), "{lines}");
+    assert!(lines.starts_with("what was learnt before the error") && lines.contains(":5001:"), "{lines}");
+    assert_eq!(asyncsgd::SavedModel::load(&model).unwrap().features(), 1000);
+
+    fs::remove_file(&model).unwrap();
+    fs::write(&data, "").unwrap();
+    for more in [&[][..], &["--features", "5"]] {
+        let empty = stream(more);
+        assert_eq!((empty.status.code(), model.exists()), (Some(2), false));
+        assert!(stderr(&empty).contains("found no rows"), "{}", stderr(&empty));
+    }
+}
+
 /// An interrupt ends a stream that is silent, and what came is learnt and saved.
 #[cfg(unix)]
 #[test]

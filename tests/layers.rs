@@ -16,7 +16,7 @@ const IMPORTS: [(&str, &[&str]); 23] = [
     ("output", &["error"]),
     ("memory", &["error"]),
     ("law", &["error"]),
-    ("params", &["error", "kernel", "real", "sync", "weights"]),
+    ("params", &["error", "kernel", "memory", "real", "sync", "weights"]),
     ("clock", &["sync"]),
     ("delay", &["error", "sync"]),
     ("step", &["error", "sync"]),

@@ -9,7 +9,7 @@ use asyncsgd::delay::Profile;
 use asyncsgd::report::count;
 use asyncsgd::step::{Schedule, StepRule};
 use asyncsgd::{
-    Batches, Feed, Hogwild, Online, Params, Result, SavedModel, Update,
+    Batches, Error, Feed, Hogwild, Online, Params, Result, SavedModel, Update,
     engine::{StreamRun, Streamed},
     model::{LossKind, Precision},
     stream,
@@ -95,9 +95,9 @@ pub fn run(args: Args) -> Result<u8> {
     };
     let rule = StepRule { concurrency, ..StepRule::new(rate, weight).schedule(schedule) };
     let workers = workers.unwrap_or_else(|| asyncsgd::Topology::detect().cores());
-    let shared = Hogwild::<f32>::with(Params::zeros(features), rule, workers, update, UNIT)?;
+    let shared = Hogwild::<f32>::with(Params::fitting(features)?, rule, workers, update, UNIT)?;
     let interrupt = interrupt::flag();
-    let (mut told, mut delays) = (Vec::new(), Profile::default());
+    let (mut told, mut delays, mut failed) = (Vec::new(), Profile::default(), None);
     for _ in 0..passes {
         let batches = Batches::open(&args.data, features, args.zero_based)?;
         let batches = if loss.is_classification() { batches.binary() } else { batches };
@@ -114,26 +114,42 @@ pub fn run(args: Args) -> Result<u8> {
                 super::say(progress(&now));
             }
         });
-        let reading = std::thread::spawn(move || read(batches, &feed));
+        let reading = std::thread::Builder::new().spawn(move || read(batches, &feed));
+        let reading = reading.map_err(|e| Error::io("start a thread that reads it", &args.data, e))?;
         let run = online.run(&shared, examples)?;
         // The end of the stream is that of the text, or the reader's error. Where workers ended it the reader may wait for
         // text that never comes.
         if !run.stopped {
-            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            failed = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).err();
         }
         run.workers.iter().for_each(|worker| delays.merge(&worker.delays));
         told.push(run);
-        if interrupt.load(Ordering::Relaxed) {
+        if failed.is_some() || interrupt.load(Ordering::Relaxed) {
             break;
         }
+    }
+    let examples: u64 = told.iter().map(|run: &StreamRun| run.examples).sum();
+    if examples == 0 && !interrupt.load(Ordering::Relaxed) {
+        let name = if piped { "<stdin>".to_owned() } else { args.data.display().to_string() };
+        let none = || Error::input(name, 0, 0, "no rows", "at least one (label index:value …)");
+        return Err(failed.unwrap_or_else(none));
     }
     let weights = shared.params().snapshot();
     if weights.iter().any(|w| !w.is_finite()) {
         super::say("diverged: a lower --rate may help");
-        return Ok(1);
+        return failed.map_or(Ok(1), Err);
     }
     if let Some(path) = &args.save {
-        model(loss, &weights, (&args.data, args.zero_based), &told).save(path)?;
+        model(loss, &weights, (&args.data, args.zero_based), examples).save(path)?;
+    }
+    if let Some(error) = failed {
+        if let Some(path) = &args.save {
+            let (examples, path) = (count(examples), path.display());
+            super::say(format!(
+                "what was learnt before the error, from {examples} examples, is saved in {path}"
+            ));
+        }
+        return Err(error);
     }
     if !args.quiet {
         super::print(|out, _| {
@@ -180,17 +196,11 @@ fn read(batches: Batches, feed: &Feed) -> Result<()> {
     Ok(())
 }
 
-fn model(
-    loss: LossKind,
-    weights: &[f32],
-    (data, zero_based): (&Path, bool),
-    told: &[StreamRun],
-) -> SavedModel {
-    let rows: u64 = told.iter().map(|run| run.examples).sum();
+fn model(loss: LossKind, weights: &[f32], (data, zero_based): (&Path, bool), examples: u64) -> SavedModel {
     let provenance = [
         ("program", concat!("asyncsgd ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("data", data.display().to_string()),
-        ("examples", rows.to_string()),
+        ("examples", examples.to_string()),
     ];
     SavedModel {
         loss,

@@ -1,6 +1,7 @@
 //! Rows of LIBSVM text one batch after the other, in bounded memory.
 
-use super::libsvm::{Format, Limit, MAX_INDEX};
+use super::libsvm::{Format, Limit};
+use super::loader::FEATURES;
 use super::source::Unpacking;
 use crate::error::{Error, Result};
 use crate::kernel::Rows;
@@ -91,14 +92,15 @@ impl Batches {
     /// Reads it once, in bounded memory.
     ///
     /// # Errors
-    /// Where it cannot be read or is no LIBSVM text.
+    /// Where it cannot be read, is no LIBSVM text, has no rows, or more than 2²⁸ features.
     pub fn features(path: impl Into<PathBuf>, zero_based: bool) -> Result<usize> {
-        let mut batches = Self::open(path, MAX_INDEX as usize, zero_based)?;
-        let mut most = 0;
+        let mut batches = Self::open(path, FEATURES, zero_based)?;
+        batches.format.limit.reason = " (more features must be asked for)";
+        let mut most = None;
         while let Some((rows, _)) = batches.next().transpose()? {
-            most = rows.iter().fold(most, |most, row| most.max(row.end()));
+            most = rows.iter().fold(most, |most, row| most.max(Some(row.end())));
         }
-        Ok(most)
+        most.ok_or_else(|| Error::input(&batches.name, 0, 0, "no rows", "at least one (label index:value …)"))
     }
 
     /// Reads until the text has whole lines, and where they end; 0 at the end of the text.

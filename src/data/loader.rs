@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const SNIFFED: u64 = 1 << 16;
 
 /// More features than this must be asked for: a wild index would take all memory.
-const FEATURES: usize = 1 << 28;
+pub(super) const FEATURES: usize = 1 << 28;
 
 /// Reads a data set: LIBSVM text, CSV, NumPy's `.npy` and `.npz`, idx (the MNIST files) or MatrixMarket, which is
 /// recognised by the content; plain, or compressed by gzip, bzip2, xz or zstd.

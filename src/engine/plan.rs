@@ -251,9 +251,12 @@ impl Options {
         };
         let longest = sequence.filter(|_| self.batch == 1).unwrap_or(chunk);
         let piece = longest_piece(chunk, longest);
-        // The shared ones, those of evaluations, the best, what the objective keeps for each; and the workers' copies.
-        let numbers = 4 * parameters as u128
-            + workers as u128 * (2 * hot as u128 + self.optimizer.vectors() * parameters as u128);
+        // The shared ones, those of evaluations, the best, what the objective keeps for each; and the workers' copies:
+        // leashed, the one that is read, the one that is written, and two spare ones.
+        let leashed = if matches!(self.update, Update::Leashed { .. }) { 4 } else { 0 };
+        let copies = self.optimizer.vectors() + leashed;
+        let numbers =
+            4 * parameters as u128 + workers as u128 * (2 * hot as u128 + copies * parameters as u128);
         let what = format!("{workers} workers on {parameters} parameters");
         memory::check(&what, numbers * size_of::<T>() as u128, "take fewer")?;
         let mut warnings = Vec::new();

@@ -12,7 +12,9 @@ pub use levels::publication_weight;
 pub use mode::{Cas, Mode, Racy, Update};
 pub(crate) use patch::Patch;
 
+use crate::error::Result;
 use crate::kernel::{Constants, Row, shared, sparse};
+use crate::memory;
 use crate::real::{Cell, Real};
 use crate::sync::{Mutex, MutexGuard};
 use crate::weights::{Sink, Weights};
@@ -37,6 +39,16 @@ impl<T: Real> Params<T> {
     /// `dimension` parameters, all zero. O(d).
     pub fn zeros(dimension: usize) -> Self {
         Self::from_fn(dimension, |_| T::ZERO)
+    }
+
+    /// As [`Params::zeros`], where there is memory for them, a copy and a model of them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) where the system says that there is not.
+    pub fn fitting(dimension: usize) -> Result<Self> {
+        let bytes = dimension as u128 * (2 * size_of::<T>() + size_of::<f64>()) as u128;
+        memory::check(&format!("{dimension} parameters and a model of them"), bytes, "take fewer features")?;
+        Ok(Self::zeros(dimension))
     }
 
     /// A copy of `values`. O(d).

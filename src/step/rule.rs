@@ -106,6 +106,14 @@ impl StepRule {
         }
         if problems.is_empty() { Ok(Stepper::new(self.clone(), c)) } else { Err(Error::Usage(problems)) }
     }
+
+    /// The iterations of an epoch, the schedule's unit of time, if they are that.
+    pub(crate) fn epoch(iterations: f64) -> Result<f64> {
+        if iterations.is_finite() && iterations > 0.0 {
+            return Ok(iterations);
+        }
+        Err(Error::usage(format!("an epoch of {iterations} iterations, it must be a number above 0")))
+    }
 }
 
 impl fmt::Display for StepRule {
