@@ -114,8 +114,7 @@ pub fn run(args: Args) -> Result<u8> {
                 super::say(progress(&now));
             }
         });
-        let reading = std::thread::Builder::new().spawn(move || read(batches, &feed));
-        let reading = reading.map_err(|e| Error::io("start a thread that reads it", &args.data, e))?;
+        let reading = std::thread::spawn(move || read(batches, &feed));
         let run = online.run(&shared, examples)?;
         // The end of the stream is that of the text, or the reader's error. Where workers ended it the reader may wait for
         // text that never comes.
