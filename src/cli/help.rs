@@ -17,9 +17,11 @@ Exit codes: 0 success, 2 bad usage or bad input, 1 anything else, 130 interrupte
 /// After `asyncsgd stream --help`.
 pub const STREAM: &str = "\
 The text is read piece by piece and never held: memory is the parameters, 4 bytes a
-feature, and some megabytes. Each example is learnt once a pass, and its loss counts
-before, so that the mean tells how good the model was on what it had not seen. Rows
-that are sorted by label or time are learnt in that order: shuffle them beforehand.
+feature and 12 more while the model is saved, and some megabytes. Each example is
+learnt once a pass, and its loss counts before, so that the mean tells how good the
+model was on what it had not seen. Rows that are sorted by label or time are learnt in
+that order: shuffle them beforehand. A bad line ends the stream with an error, and what
+was learnt before it is saved.
 
 Examples:
   asyncsgd stream clicks.svm.zst --save clicks.safetensors

@@ -52,9 +52,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         }
         let start = self.series[0].objective;
         let size = self.good.as_ref().map_or(0.0, |(_, best)| start - best).max(start.abs());
-        // Nothing is known of the size of an objective that is 0 and has not fallen.
         // One worker's dual steps never lower the dual, whatever the objective does meanwhile.
         let may = !(ascends && self.plan.workers == 1);
+        // Nothing is known of the size of an objective that is 0 and has not fallen.
         let diverges = !finite || may && size > 0.0 && objective - start > DIVERGED * size;
         match &self.good {
             Some((good, _)) if diverges && self.restarts < RESTARTS => {

@@ -71,15 +71,6 @@ pub(crate) fn dot_f64<C: Copy + Into<f64>>(cells: &[C], row: Row<'_>) -> f64 {
     dot(cells, row, |&w| w.into())
 }
 
-/// cells\[id\] += factor·value for each nonzero of the row, by the kernel that the machine has.
-///
-/// # Panics
-/// If the row has an id outside `cells`.
-#[inline]
-pub(crate) fn axpy_f64(cells: &mut [f64], row: Row<'_>, factor: f64) {
-    scatter(cells, row, |cell, v| *cell += factor * v);
-}
-
 /// Calls `visit(&mut cells[id], value)` for each nonzero of the row, compiled for the machine.
 ///
 /// # Panics
@@ -299,7 +290,7 @@ mod tests {
                 let mut sums: Vec<f64> = start.iter().map(|&w| w.into()).collect();
                 let mut added = sums.clone();
                 row.iter().for_each(|(i, v)| added[i] += 0.5 * f64::from(v));
-                axpy_f64(&mut sums, row, 0.5);
+                scatter(&mut sums, row, |cell, v| *cell += 0.5 * v);
                 assert!(sums == added);
                 ridge_step_shared_f32(&shared, row, &beside, a, s);
                 assert!(shared.iter().zip(&expected).all(|(w, e)| w.load(Ordering::Relaxed) == *e));

@@ -48,7 +48,7 @@ pub(super) fn combine<K: Send>(rows: &Rows, of: impl Fn(usize) -> (f64, K) + Syn
         for r in part {
             let (factor, keep) = of(r);
             kept.push(keep);
-            sparse::axpy_f64(&mut vector, rows.row(r), factor);
+            sparse::scatter(&mut vector, rows.row(r), |cell, v| *cell += factor * v);
         }
         (vector, kept)
     };
