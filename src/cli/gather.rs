@@ -253,9 +253,16 @@ pub fn strongest<T: Real>(train: &Dataset, weights: &[T]) -> Vec<Named> {
         return Vec::new();
     }
     let mut ranks: Vec<usize> = (0..train.features()).collect();
-    ranks.sort_by(|&a, &b| weights[b].to_f64().abs().total_cmp(&weights[a].to_f64().abs()));
+    let size = |rank: usize| weights[rank].to_f64().abs();
+    let stronger = |a: &usize, b: &usize| size(*b).total_cmp(&size(*a)).then(a.cmp(b));
+    if ranks.len() > STRONGEST {
+        // Features may be millions: only those that are shown are sorted.
+        ranks.select_nth_unstable_by(STRONGEST, stronger);
+        ranks.truncate(STRONGEST);
+    }
+    ranks.sort_unstable_by(stronger);
     let counts = train.counts();
-    let named = ranks.into_iter().take(STRONGEST).filter_map(|rank| {
+    let named = ranks.into_iter().filter_map(|rank| {
         let (weight, rows) = (weights[rank].to_f64(), counts[rank]);
         Some(Named { feature: train.feature_name(rank)?.to_owned(), weight, rows })
     });

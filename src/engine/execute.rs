@@ -80,7 +80,7 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
     }
     let mut plan = adapted.plan(objective, &topology)?;
     instruments.injection.shorten(&mut plan, objective.examples());
-    let curvature = (plan.block > 1).then(|| objective.curvature()).flatten();
+    let bounds = if plan.block > 1 { objective.bounds() } else { Vec::new() };
     // A rate would separate the parameters from their dual values.
     let rate = if plan.algorithm == Algorithm::Sdca {
         Live::<T>::new().rate().clone()
@@ -153,7 +153,7 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
             .map(|(number, (worker, &pin))| {
                 let (gate, course, plan) = (&*gate, &course, &plan);
                 let beside = (number, &beside, leash.as_deref());
-                let bounds = curvature.as_ref().map(|c| &c.coordinates[..]).filter(|g| !g.is_empty());
+                let bounds = Some(&bounds[..]).filter(|bounds| !bounds.is_empty());
                 scope.spawn(move |_| {
                     let _leave = Leave(gate);
                     let pinned = pin.is_none_or(crate::topology::pin_current);

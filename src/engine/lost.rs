@@ -111,12 +111,11 @@ impl<T: Real, O: Objective<T>> Objective<T> for Counting<'_, O> {
 
     /// None bends: blocks are published whole.
     fn curvature(&self) -> Option<Curvature> {
-        Some(Curvature {
-            example_max: 1.0,
-            example_mean: 1.0,
-            coordinates: vec![0.0; self.objective.parameters()],
-            strong_convexity: 0.0,
-        })
+        Some(Curvature { example_max: 1.0, example_mean: 1.0, strong_convexity: 0.0 })
+    }
+
+    fn bounds(&self) -> Vec<f32> {
+        vec![0.0; self.objective.parameters()]
     }
 
     fn counts(&self) -> Option<&[u32]> {

@@ -238,11 +238,13 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         true
     }
 
-    /// Bounds of 0: blocks publish whole differences, whatever the curvature.
     fn curvature(&self) -> Option<Curvature> {
-        let Curvature { example_max, example_mean, strong_convexity, .. } = self.linear.curvature;
-        let coordinates = vec![0.0; self.parameters()];
-        Some(Curvature { example_max, example_mean, coordinates, strong_convexity })
+        Some(self.linear.curvature)
+    }
+
+    /// Blocks publish whole differences, whatever the curvature.
+    fn bounds(&self) -> Vec<f32> {
+        vec![0.0; self.parameters()]
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {

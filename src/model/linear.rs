@@ -58,35 +58,23 @@ impl<'d, L: Loss> Linear<'d, L> {
         assert_eq!(rows.len(), labels.len(), "one label a row");
         let n = rows.len() as f64;
         let of = |part: Range<usize>| {
-            let (mut counts, mut bounds) = (vec![0u32; rows.features()], vec![0f64; rows.features()]);
+            let mut counts = vec![0u32; rows.features()];
             let (mut largest, mut mean) = (0f64, 0f64);
             for r in part {
                 let (row, kappa) = (rows.row(r), loss.curvature(f64::from(labels[r])));
-                let absolute = |sum: [f64; 2], &v: &f32| {
-                    let v = f64::from(v.abs());
-                    [sum[0] + v, sum[1] + v * v]
-                };
-                let [l1, squares] = row.values().iter().fold([0.0; 2], absolute);
+                let squares = row.values().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
                 largest = largest.max(kappa * squares);
                 mean += kappa * squares / n;
-                let factor = kappa * l1 / n;
-                sparse::scatter(&mut bounds, row, |bound, v| *bound += factor * v.abs());
                 row.ids().iter().for_each(|&id| counts[id as usize] += 1);
             }
-            (counts, bounds, largest, mean)
+            (counts, largest, mean)
         };
-        let (counts, bounds, largest, mean) = sum_parts(rows, of, |sum, (counts, bounds, largest, mean)| {
+        let (counts, largest, mean) = sum_parts(rows, of, |sum, (counts, largest, mean)| {
             sum.0.iter_mut().zip(counts).for_each(|(s, count)| *s += count);
-            sum.1.iter_mut().zip(bounds).for_each(|(s, bound)| *s += bound);
-            (sum.2, sum.3) = (sum.2.max(largest), sum.3 + mean);
+            (sum.1, sum.2) = (sum.1.max(largest), sum.2 + mean);
         });
-        let penalty = |i| if Some(i) == bias { 0.0 } else { l2 };
-        let curvature = Curvature {
-            example_max: largest + l2,
-            example_mean: mean + l2,
-            coordinates: bounds.iter().enumerate().map(|(i, bound)| (bound + penalty(i)) as f32).collect(),
-            strong_convexity: l2,
-        };
+        let curvature =
+            Curvature { example_max: largest + l2, example_mean: mean + l2, strong_convexity: l2 };
         let rarity = |(i, &count): (usize, &u32)| match count {
             0 => 0.0,
             _ if Some(i) == bias => 0.0,
@@ -271,7 +259,24 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     }
 
     fn curvature(&self) -> Option<Curvature> {
-        Some(self.curvature.clone())
+        Some(self.curvature)
+    }
+
+    fn bounds(&self) -> Vec<f32> {
+        let of = |part: Range<usize>| {
+            let mut bounds = vec![0f64; self.rows.features()];
+            for r in part {
+                let row = self.rows.row(r);
+                let l1 = row.values().iter().map(|&v| f64::from(v.abs())).sum::<f64>();
+                let factor = self.bend(r) * l1 / self.rows.len() as f64;
+                sparse::scatter(&mut bounds, row, |bound, v| *bound += factor * v.abs());
+            }
+            bounds
+        };
+        let bounds =
+            sum_parts(self.rows, of, |sum, part| sum.iter_mut().zip(part).for_each(|(s, g)| *s += g));
+        let penalty = |i| if Some(i) == self.bias { 0.0 } else { self.l2 };
+        bounds.iter().enumerate().map(|(i, bound)| (bound + penalty(i)) as f32).collect()
     }
 }
 
@@ -349,7 +354,7 @@ mod tests {
         // diag(g) − H must be positive semidefinite: try many directions.
         let rows = rows();
         let model = Linear::new(&rows, &LABELS, Weighted::new(SquaredLoss, [0.2, 2.0]), 0.1, 0.0, None);
-        let g = Objective::<f64>::curvature(&model).unwrap().coordinates;
+        let g = Objective::<f64>::bounds(&model);
         for seed in 0..200u32 {
             let direction: Vec<f64> =
                 (0..4).map(|i| f64::from((seed * 7919 + i * 104_729) % 2001) / 1000.0 - 1.0).collect();

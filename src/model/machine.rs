@@ -160,6 +160,11 @@ impl Machine<'_> {
         self.layout
     }
 
+    /// The bound on the loss's second derivative at any label.
+    fn bend(&self) -> f64 {
+        self.labels.iter().fold(0.0, |most: f64, &y| most.max(self.loss.curvature(f64::from(y))))
+    }
+
     /// The strength of the L2 penalty.
     pub fn l2(&self) -> f64 {
         self.l2
@@ -276,26 +281,33 @@ impl<T: Real> Objective<T> for Machine<'_> {
         Some(&self.counts)
     }
 
-    /// Bounds for the linear part, κ·mean_s |x_si|·‖x_s‖₁, which are good for the factors too as long as the sums S_f are
-    /// within 1: no more is known beforehand.
+    /// That of the linear part, which is good for the factors too as long as the sums S_f are within 1: no more is known
+    /// beforehand.
     fn curvature(&self) -> Option<Curvature> {
-        let n = self.rows.len() as f64;
-        let kappa = self.labels.iter().fold(0.0, |most: f64, &y| most.max(self.loss.curvature(f64::from(y))));
-        let mut by_feature = vec![0f64; self.layout.features];
+        let (n, kappa) = (self.rows.len() as f64, self.bend());
         let (mut example_max, mut example_mean) = (0f64, 0f64);
         for row in self.rows.iter() {
-            let l1: f64 = 1.0 + row.values().iter().map(|v| f64::from(v.abs())).sum::<f64>();
             let squares = 1.0 + row.values().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
             example_max = example_max.max(kappa * squares);
             example_mean += kappa * squares / n;
+        }
+        let (example_max, example_mean) = (example_max + self.l2, example_mean + self.l2);
+        Some(Curvature { example_max, example_mean, strong_convexity: 0.0 })
+    }
+
+    /// For the linear part, as the curvature.
+    fn bounds(&self) -> Vec<f32> {
+        let (n, kappa) = (self.rows.len() as f64, self.bend());
+        let mut by_feature = vec![0f64; self.layout.features];
+        for row in self.rows.iter() {
+            let l1: f64 = 1.0 + row.values().iter().map(|v| f64::from(v.abs())).sum::<f64>();
             row.iter().for_each(|(i, v)| by_feature[i] += kappa * f64::from(v.abs()) * l1 / n);
         }
-        let mut coordinates = vec![(kappa * 4.0 * example_mean.max(1.0)) as f32; LINE];
+        let mean = Objective::<T>::curvature(self).map_or(0.0, |c| c.example_mean - self.l2);
+        let mut bounds = vec![(kappa * 4.0 * mean.max(1.0)) as f32; LINE];
         let stride = self.layout.stride();
-        coordinates
-            .extend(by_feature.iter().flat_map(|&g| std::iter::repeat_n((g + self.l2) as f32, stride)));
-        let (example_max, example_mean) = (example_max + self.l2, example_mean + self.l2);
-        Some(Curvature { example_max, example_mean, coordinates, strong_convexity: 0.0 })
+        bounds.extend(by_feature.iter().flat_map(|&g| std::iter::repeat_n((g + self.l2) as f32, stride)));
+        bounds
     }
 }
 

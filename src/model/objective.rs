@@ -102,9 +102,17 @@ pub trait Objective<T: Real = f32>: Sync {
         self.examples() as u64
     }
 
-    /// How the objective bends, for choosing the rate and for blocks; `None` where it is not known.
+    /// How the objective bends, for choosing the rate; `None` where it is not known.
     fn curvature(&self) -> Option<Curvature> {
         None
+    }
+
+    /// For each coordinate a bound on the curvature of the mean loss that includes the coupling to the others, for the
+    /// weights of blocks: the Gershgorin row sum κ·mean_s |x_si|·‖x_s‖₁, κ the bound on loss″. diag(g) − H is diagonally
+    /// dominant, hence positive semidefinite. Empty where it is not known; zeros where blocks are to publish their
+    /// differences whole. Asked for once a run, where a worker takes more than an example at a time.
+    fn bounds(&self) -> Vec<f32> {
+        Vec::new()
     }
 
     /// Whether blocks must publish their differences whole, because something beside the parameters has changed with
@@ -236,16 +244,12 @@ pub trait LinearVisitor {
 }
 
 /// Bounds on second derivatives, from one pass over the data.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Curvature {
     /// The largest smoothness constant of one example's loss: bound on loss″ × largest squared row norm.
     pub example_max: f64,
     /// The mean smoothness constant over the examples.
     pub example_mean: f64,
-    /// For each coordinate a bound on the curvature of the mean loss that includes the coupling to the
-    /// others: the Gershgorin row sum κ·mean_s |x_si|·‖x_s‖₁, κ the bound on loss″. diag(g) − H is
-    /// diagonally dominant, hence positive semidefinite. Empty where it is not known.
-    pub coordinates: Vec<f32>,
     /// Strong convexity from the regulariser; 0 where there is none.
     pub strong_convexity: f64,
 }

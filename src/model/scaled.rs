@@ -228,12 +228,21 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
         Objective::<T>::counts(self.linear)
     }
 
+    /// In the steps' scale.
+    fn curvature(&self) -> Option<Curvature> {
+        let mut curvature = self.linear.curvature;
+        if self.scheme != Scheme::AdaGrad {
+            (curvature.example_max, curvature.example_mean) = self.smoothness();
+        }
+        Some(curvature)
+    }
+
     /// In the steps' scale; AdaGrad's as it is expected to be in the middle of the first epoch, with residuals as at
     /// zero.
-    fn curvature(&self) -> Option<Curvature> {
-        let mut curvature = Objective::<T>::curvature(self.linear)?;
+    fn bounds(&self) -> Vec<f32> {
+        let mut bounds = Objective::<T>::bounds(self.linear);
         let counts = &self.linear.counts;
-        for (i, g) in curvature.coordinates.iter_mut().enumerate() {
+        for (i, g) in bounds.iter_mut().enumerate() {
             let mut length = self.lengths[i].to_f64();
             if self.scheme == Scheme::AdaGrad {
                 let h = self.squares[i] * self.residual.powi(2) * (1.0 + f64::from(counts[i]) / 2.0);
@@ -241,10 +250,7 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
             }
             *g = (f64::from(*g) * length) as f32;
         }
-        if self.scheme != Scheme::AdaGrad {
-            (curvature.example_max, curvature.example_mean) = self.smoothness();
-        }
-        Some(curvature)
+        bounds
     }
 
     fn rate(&self) -> Option<(f64, String)> {

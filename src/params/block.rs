@@ -16,7 +16,8 @@
 //!
 //! > w(c, N) = (1 − (1 − c)^N) / (N·c)
 //!
-//! with the coordinate's own c, from the curvature bound g of [`Curvature`](crate::model::Curvature). Limits: c → 0
+//! with the coordinate's own c, from the curvature bound g of
+//! [`Objective::bounds`](crate::model::Objective::bounds). Limits: c → 0
 //! gives 1 (the plain Hogwild! sum, right for a sparse coordinate), c → 1 gives 1/N (averaging, right for a
 //! stiff one; with N = τ + 1 it is the damping of late gradients, one coordinate at a time). Nothing is tuned.
 //! N = max(τ + 1, C), C the concurrency, is smoother than τ + 1 when fast workers see short delays.

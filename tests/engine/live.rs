@@ -28,10 +28,12 @@ impl Objective for Count {
     fn value(&self, _: &[f32]) -> f64 {
         1.0
     }
-    /// Blocks are published whole.
     fn curvature(&self) -> Option<Curvature> {
-        let coordinates = vec![0.0; WIDTH];
-        Some(Curvature { example_max: 1.0, example_mean: 1.0, coordinates, strong_convexity: 0.0 })
+        Some(Curvature { example_max: 1.0, example_mean: 1.0, strong_convexity: 0.0 })
+    }
+    /// Blocks are published whole.
+    fn bounds(&self) -> Vec<f32> {
+        vec![0.0; WIDTH]
     }
 }
 

@@ -236,7 +236,7 @@ impl Plan {
         let (rate, rate_origin) = match curvature {
             Some(curvature) => {
                 let updates = self.algorithm.updates_in_flight(self.in_flight);
-                rate::automatic(&curvature, 2.0 * self.nonconvex, updates)
+                rate::automatic(&curvature, &Objective::<f64>::bounds(&linear), 2.0 * self.nonconvex, updates)
             }
             None => (0.1, "the loss has no curvature"),
         };

@@ -269,7 +269,6 @@ impl<T: Real> Objective<T> for NetworkObjective<'_> {
         Some(Curvature {
             example_max: max + self.l2,
             example_mean: sum / self.rows.len() as f64 + self.l2,
-            coordinates: Vec::new(),
             strong_convexity: self.l2,
         })
     }
