@@ -187,7 +187,14 @@ impl<T: Real> Solve<'_, T> {
         (run.plan.epochs, run.plan.target_gap) = (most, gap);
         if run.stop == Stop::Epochs {
             let threads = run.plan.workers.min(run.plan.cores);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            // Pinned as the workers were: where other programs run, two threads of a pool may share a core for a while.
+            let pins = run.plan.pins.clone();
+            let pin = move |thread: usize| {
+                if let Some(core) = pins[thread] {
+                    crate::topology::pin_current(core);
+                }
+            };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(pin).build();
             let pool =
                 pool.map_err(|e| Error::usage(format!("workers: the system starts no threads: {e}")))?;
             self.refine(&mut run, linear, &pool, &mut keeper)?;

@@ -4,7 +4,7 @@
 use super::runs::PEELED;
 use super::{Constants, Row};
 use crate::sync::{AtomicF32, Ordering};
-use std::ops::{Add, AddAssign, Mul};
+use std::ops::{Add, AddAssign, Mul, Range};
 
 /// The panic of a row that does not fit the parameters: one comparison a row is all the checking there is.
 #[inline(always)]
@@ -71,30 +71,69 @@ pub(crate) fn dot_f64<C: Copy + Into<f64>>(cells: &[C], row: Row<'_>) -> f64 {
     dot(cells, row, |&w| w.into())
 }
 
-/// Calls `visit(&mut cells[id], value)` for each nonzero of the row, compiled for the machine.
+/// The sum of what `of` makes of each value, +0 of an empty row.
+#[inline]
+pub(crate) fn sum(row: Row<'_>, of: impl Fn(f64) -> f64) -> f64 {
+    let (eights, rest) = row.values().as_chunks::<8>();
+    let mut sums = [0f64; 8];
+    for values in eights {
+        for lane in 0..8 {
+            sums[lane] += of(values[lane].into());
+        }
+    }
+    rest.iter().map(|&v| of(v.into())).chain(sums).fold(0.0, |sum, part| sum + part)
+}
+
+/// For each r of the range, in order, with x and y = `rows(r)`: calls `add(&mut sums[id], factor(r, x·w), value)` for each
+/// nonzero of y. Compiled for the machine as one loop: on rows of 13 nonzeros two calls a row were a sixth of its time.
 ///
 /// # Panics
-/// If the row has an id outside `cells`.
+/// If a row has an id outside `weights` or `sums`.
 #[inline]
-pub(crate) fn scatter<C>(cells: &mut [C], row: Row<'_>, visit: impl FnMut(&mut C, f64)) {
+pub(crate) fn combine<'a, C: Copy + Into<f64>, S, F: Copy>(
+    range: Range<usize>,
+    rows: impl Fn(usize) -> (Row<'a>, Row<'a>),
+    weights: &[C],
+    sums: &mut [S],
+    factor: impl FnMut(usize, f64) -> F,
+    add: impl Fn(&mut S, F, f64),
+) {
     #[inline(always)]
-    fn each<C>(cells: &mut [C], row: Row<'_>, mut visit: impl FnMut(&mut C, f64)) {
-        check(row, cells.len());
-        for (&id, &v) in row.ids().iter().zip(row.values()) {
-            // SAFETY: ids increase strictly, so each is below row.end(), which is at most cells.len().
-            visit(unsafe { cells.get_unchecked_mut(id as usize) }, f64::from(v));
+    fn all<'a, C: Copy + Into<f64>, S, F: Copy>(
+        range: Range<usize>,
+        rows: impl Fn(usize) -> (Row<'a>, Row<'a>),
+        weights: &[C],
+        sums: &mut [S],
+        mut factor: impl FnMut(usize, f64) -> F,
+        add: impl Fn(&mut S, F, f64),
+    ) {
+        for r in range {
+            let (from, to) = rows(r);
+            let factor = factor(r, dot(weights, from, |&w| w.into()));
+            check(to, sums.len());
+            for (&id, &v) in to.ids().iter().zip(to.values()) {
+                // SAFETY: ids increase strictly, so each is below to.end(), which is at most sums.len().
+                add(unsafe { sums.get_unchecked_mut(id as usize) }, factor, f64::from(v));
+            }
         }
     }
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
         #[target_feature(enable = "avx2,fma")]
-        fn wide<C>(cells: &mut [C], row: Row<'_>, visit: impl FnMut(&mut C, f64)) {
-            each(cells, row, visit);
+        fn wide<'a, C: Copy + Into<f64>, S, F: Copy>(
+            range: Range<usize>,
+            rows: impl Fn(usize) -> (Row<'a>, Row<'a>),
+            weights: &[C],
+            sums: &mut [S],
+            factor: impl FnMut(usize, f64) -> F,
+            add: impl Fn(&mut S, F, f64),
+        ) {
+            all(range, rows, weights, sums, factor, add);
         }
         // SAFETY: the instructions are there.
-        return unsafe { wide(cells, row, visit) };
+        return unsafe { wide(range, rows, weights, sums, factor, add) };
     }
-    each(cells, row, visit);
+    all(range, rows, weights, sums, factor, add);
 }
 
 /// [`dot`] over shared floats, by the kernel that the machine has.
@@ -290,7 +329,8 @@ mod tests {
                 let mut sums: Vec<f64> = start.iter().map(|&w| w.into()).collect();
                 let mut added = sums.clone();
                 row.iter().for_each(|(i, v)| added[i] += 0.5 * f64::from(v));
-                scatter(&mut sums, row, |cell, v| *cell += 0.5 * v);
+                let twice = |z: f64| if z == double { 0.5 } else { f64::NAN };
+                combine(0..1, |_| (row, row), &start, &mut sums, |_, z| twice(z), |sum, f, v| *sum += f * v);
                 assert!(sums == added);
                 ridge_step_shared_f32(&shared, row, &beside, a, s);
                 assert!(shared.iter().zip(&expected).all(|(w, e)| w.load(Ordering::Relaxed) == *e));

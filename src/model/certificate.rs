@@ -35,24 +35,31 @@ impl Gap {
     }
 }
 
-/// The rows cut into one part a thread.
-pub(super) fn parts(rows: &Rows) -> Vec<Range<usize>> {
-    let part = rows.len().div_ceil(rayon::current_num_threads()).max(1);
-    (0..rows.len()).step_by(part).map(|from| from..(from + part).min(rows.len())).collect()
+/// The first `n` rows cut into one part a thread.
+pub(super) fn parts(n: usize) -> Vec<Range<usize>> {
+    let part = n.div_ceil(rayon::current_num_threads()).max(1);
+    (0..n).step_by(part).map(|from| from..(from + part).min(n)).collect()
 }
 
-/// Σ `of(row).0`·x over the rows, and all `of(row).1` in order. In parallel; O(nonzeros + threads × features).
-pub(super) fn combine<K: Send>(rows: &Rows, of: impl Fn(usize) -> (f64, K) + Sync) -> (Vec<f64>, Vec<K>) {
+/// Σ `of(row, x·w).0`·x over the rows x, and all `of(row, x·w).1` in order. In parallel; one pass,
+/// O(nonzeros + threads × features).
+pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
+    rows: &Rows,
+    weights: &[C],
+    of: impl Fn(usize, f64) -> (f64, K) + Sync,
+) -> (Vec<f64>, Vec<K>) {
     let sum = |part: Range<usize>| {
         let (mut vector, mut kept) = (vec![0.0; rows.features()], Vec::with_capacity(part.len()));
-        for r in part {
-            let (factor, keep) = of(r);
+        let row = |r| (rows.row(r), rows.row(r));
+        let factor = |r, z| {
+            let (factor, keep) = of(r, z);
             kept.push(keep);
-            sparse::scatter(&mut vector, rows.row(r), |cell, v| *cell += factor * v);
-        }
+            factor
+        };
+        sparse::combine(part, row, weights, &mut vector, factor, |sum, factor, v| *sum += factor * v);
         (vector, kept)
     };
-    let sums: Vec<_> = parts(rows).into_par_iter().map(sum).collect();
+    let sums: Vec<_> = parts(rows.len()).into_par_iter().map(sum).collect();
     let mut sums = sums.into_iter();
     let (mut vector, mut kept) = sums.next().unwrap_or_else(|| (vec![0.0; rows.features()], Vec::new()));
     for (other, mut others) in sums {
@@ -122,8 +129,7 @@ impl<L: Loss> Linear<'_, L> {
 
     fn gap_of<T: Real>(&self, weights: &[T], dual: &(impl Fn(usize, f64) -> f64 + Sync)) -> (Gap, Vec<f64>) {
         let n = self.rows.len() as f64;
-        let (mean, sums) = combine(self.rows, |r| {
-            let z = score(self.rows, r, weights);
+        let (mean, sums) = combine(self.rows, weights, |r, z| {
             let u = dual(r, z);
             (u / n, [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, u)])
         });

@@ -76,13 +76,7 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         let (rows, n) = (linear.rows, linear.rows.len());
         let all = |len: usize, x: T| (0..len).map(|_| T::Atomic::new(x)).collect::<Vec<_>>();
         let strength = linear.l2 * n as f64;
-        let square = |v: &f32| f64::from(*v).powi(2);
-        // From 0: the sum of nothing is −0 otherwise, and a step of an empty row divides by it.
-        let norm = |r: usize| {
-            let squares = rows.row(r).values().iter().map(square).fold(0.0, |sum, square| sum + square);
-            T::from_f64(squares / strength)
-        };
-        let norms: Vec<T> = (0..n).into_par_iter().map(norm).collect();
+        let norms: Vec<T> = linear.squares.iter().map(|squares| T::from_f64(squares / strength)).collect();
         let length = norms.iter().enumerate().map(|(r, q)| linear.bend(r) * q.to_f64()).sum::<f64>();
         let long = length > LONG * n as f64;
         Some(Self {
@@ -112,8 +106,8 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         let Linear { rows, labels, loss, l2, .. } = self.linear;
         assert_eq!(weights.len(), rows.features(), "a weight for each parameter");
         let (n, y) = (rows.len() as f64, |r: usize| f64::from(labels[r]));
-        let (sum, values) = super::certificate::combine(rows, |r| {
-            let u = loss.feasible(loss.derivative(super::certificate::score(rows, r, weights), y(r)), y(r));
+        let (sum, values) = super::certificate::combine(rows, weights, |r, z| {
+            let u = loss.feasible(loss.derivative(z, y(r)), y(r));
             (u, u)
         });
         let squares = sum.iter().map(|s| s * s).sum::<f64>() / (2.0 * l2 * n * n);

@@ -4,7 +4,7 @@ use super::certificate::Gap;
 use super::kind::LossKind;
 use super::loss::Loss;
 use super::objective::{Curvature, LinearVisitor, Objective};
-use crate::kernel::{Constants, Rows, sparse};
+use crate::kernel::{Constants, Row, Rows, sparse};
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
 use rayon::prelude::*;
@@ -29,6 +29,8 @@ pub struct Linear<'d, L> {
     pub(super) rarity: Constants,
     pub(super) bias: Option<usize>,
     pub(super) curvature: Curvature,
+    /// ‖x‖² of each row.
+    pub(super) squares: Vec<f64>,
 }
 
 /// How many nonzeros a feature makes up for the array that another part of the rows needs.
@@ -58,21 +60,21 @@ impl<'d, L: Loss> Linear<'d, L> {
         assert_eq!(rows.len(), labels.len(), "one label a row");
         let n = rows.len() as f64;
         let of = |part: Range<usize>| {
-            let mut counts = vec![0u32; rows.features()];
-            let (mut largest, mut mean) = (0f64, 0f64);
-            for r in part {
-                let (row, kappa) = (rows.row(r), loss.curvature(f64::from(labels[r])));
-                let squares = row.values().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
-                largest = largest.max(kappa * squares);
-                mean += kappa * squares / n;
+            let (mut counts, mut squares) = (vec![0u32; rows.features()], Vec::with_capacity(part.len()));
+            for row in part.map(|r| rows.row(r)) {
+                squares.push(sparse::sum(row, |v| v * v));
                 row.ids().iter().for_each(|&id| counts[id as usize] += 1);
             }
-            (counts, largest, mean)
+            (counts, squares)
         };
-        let (counts, largest, mean) = sum_parts(rows, of, |sum, (counts, largest, mean)| {
+        let (counts, squares) = sum_parts(rows, of, |sum, (counts, mut squares)| {
             sum.0.iter_mut().zip(counts).for_each(|(s, count)| *s += count);
-            (sum.1, sum.2) = (sum.1.max(largest), sum.2 + mean);
+            sum.1.append(&mut squares);
         });
+        let smooth = |(x, &y): (&f64, &f32)| loss.curvature(f64::from(y)) * x;
+        let smooth = squares.iter().zip(labels).map(smooth);
+        let largest = smooth.clone().fold(0.0, f64::max);
+        let mean = smooth.sum::<f64>() / n;
         let curvature =
             Curvature { example_max: largest + l2, example_mean: mean + l2, strong_convexity: l2 };
         let rarity = |(i, &count): (usize, &u32)| match count {
@@ -81,7 +83,7 @@ impl<'d, L: Loss> Linear<'d, L> {
             count => (rows.len() as f64 / f64::from(count)) as f32,
         };
         let rarity = Constants::new(counts.iter().enumerate().map(rarity).collect());
-        Self { rows, labels, loss, l2, l1, counts, rarity, bias, curvature }
+        Self { rows, labels, loss, l2, l1, counts, rarity, bias, curvature, squares }
     }
 
     /// The rows that the model is trained on.
@@ -265,12 +267,11 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     fn bounds(&self) -> Vec<f32> {
         let of = |part: Range<usize>| {
             let mut bounds = vec![0f64; self.rows.features()];
-            for r in part {
-                let row = self.rows.row(r);
-                let l1 = row.values().iter().map(|&v| f64::from(v.abs())).sum::<f64>();
-                let factor = self.bend(r) * l1 / self.rows.len() as f64;
-                sparse::scatter(&mut bounds, row, |bound, v| *bound += factor * v.abs());
-            }
+            let row = |r| (Row::default(), self.rows.row(r));
+            let factor =
+                |r, _| self.bend(r) * sparse::sum(self.rows.row(r), f64::abs) / self.rows.len() as f64;
+            let add = |bound: &mut f64, factor: f64, v: f64| *bound += factor * v.abs();
+            sparse::combine(part, row, &[0f64; 0], &mut bounds, factor, add);
             bounds
         };
         let bounds =
@@ -285,7 +286,6 @@ mod tests {
     use super::super::loss::{HingeLoss, HuberLoss, LogisticLoss, SquaredHingeLoss, SquaredLoss};
     use super::super::weighted::Weighted;
     use super::*;
-    use crate::kernel::Row;
 
     fn rows() -> Rows {
         let (ids, values) = (vec![0, 2, 0, 1, 3, 1, 2, 3], vec![1.0, -0.5, 2.0, 0.3, 0.7, -1.5, 1.0, 0.25]);

@@ -1,7 +1,7 @@
 //! Newton's method for linear models, for the last digits and for data on which first-order steps crawl.
 //!
 //! A step s solves (H + λ)·s = −∇f at the present point: by Cholesky where the features are few, else by conjugate
-//! gradients preconditioned with the diagonal. It also proves how far it came. Along s each example's dual value is
+//! gradients ([`Preconditioner`]). It also proves how far it came. Along s each example's dual value is
 //! continued to first order, u = ℓ′(z) + ℓ″(z)·x·s, and the gap of that dual point ([`Gap`](super::Gap)) is
 //! ‖r‖²/(2λ) + mean slack, r = ∇f + (H + λ)·s the residual of the system, so that a step that is solved well needs no
 //! further pass to be certified. Conjugate gradients do not shorten ‖r‖ from one iteration to the next; the dual point
@@ -11,7 +11,9 @@ use super::certificate::{combine, parts, score};
 use super::cholesky::Cholesky;
 use super::linear::Linear;
 use super::loss::Loss;
-use crate::kernel::sparse;
+use super::preconditioner::Preconditioner;
+use super::shortest::{Shortest, axpy, inner};
+use crate::kernel::{Row, sparse};
 use crate::real::Real;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -25,9 +27,6 @@ const DENSE_PAIRS: f64 = 40.0;
 /// The most iterations of conjugate gradients for one step.
 const ITERATIONS: usize = 400;
 
-/// The most directions, and the most numbers, that are kept to shorten the residual.
-const KEPT: (usize, usize) = (64, 1 << 23);
-
 /// The rows whose slack is looked at: this many, or this share. They lie in random order.
 const SAMPLE: (usize, usize) = (4096, 16);
 
@@ -37,6 +36,9 @@ const SLACK: f64 = 0.75;
 
 /// The part of the target that both may take: the slack is that of a sample, and not of the dual point itself.
 const SURE: f64 = 0.9;
+
+/// Rows that a thread takes at a time.
+const CHUNK: usize = 4096;
 
 /// A linear model and a point of it.
 pub struct Newton<'l, 'd, L> {
@@ -77,20 +79,10 @@ struct Local {
     derivatives: Vec<(f64, f64)>,
 }
 
-fn inner(a: &[f64], b: &[f64]) -> f64 {
-    let sum = |(a, b): (&[f64], &[f64])| f64::dot_dense(a, b);
-    a.par_chunks(1 << 14).zip(b.par_chunks(1 << 14)).map(sum).collect::<Vec<_>>().iter().sum()
-}
-
 /// The sum over the first `n` rows, in the same order on any number of threads.
 fn sum(n: usize, of: impl Fn(usize) -> f64 + Sync) -> f64 {
-    let chunk = |from: usize| (from..(from + 4096).min(n)).map(&of).sum::<f64>();
-    (0..n).step_by(4096).collect::<Vec<_>>().into_par_iter().map(chunk).collect::<Vec<_>>().iter().sum()
-}
-
-/// a += factor·b.
-fn axpy(a: &mut [f64], factor: f64, b: &[f64]) {
-    a.par_iter_mut().zip(b).with_min_len(1 << 14).for_each(|(a, b)| *a += factor * b);
+    let chunk = |from: usize| (from..(from + CHUNK).min(n)).map(&of).sum::<f64>();
+    (0..n).step_by(CHUNK).collect::<Vec<_>>().into_par_iter().map(chunk).collect::<Vec<_>>().iter().sum()
 }
 
 impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
@@ -127,8 +119,8 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     /// Whether the system is small enough to be solved by Cholesky.
     pub fn is_dense(linear: &Linear<'d, L>) -> bool {
         let rows = linear.rows;
-        let pairs: f64 = rows.iter().map(|row| (row.len() as f64).powi(2) / 2.0).sum();
-        rows.features() <= DENSE_FEATURES && pairs <= DENSE_PAIRS * rows.nonzeros() as f64
+        let pairs = || rows.iter().map(|row| (row.len() as f64).powi(2) / 2.0).sum::<f64>();
+        rows.features() <= DENSE_FEATURES && pairs() <= DENSE_PAIRS * rows.nonzeros() as f64
     }
 
     /// The parameters.
@@ -137,8 +129,14 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     }
 
     fn scores(linear: &Linear<'d, L>, weights: &[f64]) -> Vec<f64> {
-        let of = |r: usize| score(linear.rows, r, weights);
-        (0..linear.rows.len()).into_par_iter().with_min_len(256).map(of).collect()
+        let mut scores = vec![0.0; linear.rows.len()];
+        scores.par_chunks_mut(CHUNK).enumerate().for_each(|(k, scores)| {
+            let (range, row) =
+                (k * CHUNK..k * CHUNK + scores.len(), |r| (linear.rows.row(r), Row::default()));
+            let keep = |r: usize, z| scores[r - k * CHUNK] = z;
+            sparse::combine(range, row, weights, &mut [(); 0], keep, |_, (), _| ());
+        });
+        scores
     }
 
     fn value(&self, weights: &[f64], scores: impl Fn(usize) -> f64 + Sync) -> f64 {
@@ -181,44 +179,40 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     fn local(&self) -> Local {
         let Linear { rows, labels, loss, l2, .. } = self.linear;
         let (n, size) = (rows.len() as f64, self.weights.len());
+        let of = |(&z, &y): (&f64, &f32)| {
+            let y = f64::from(y);
+            (loss.derivative(z, y), loss.second_derivative(z, y) / n)
+        };
+        let derivatives: Vec<_> = self.scores.par_iter().zip(*labels).with_min_len(CHUNK).map(of).collect();
         let part = |part: Range<usize>| {
             // Side by side: one line in the cache for both.
             let mut sums = vec![[0.0; 2]; size];
-            let mut derivatives = Vec::with_capacity(part.len());
-            for r in part {
-                let (z, y) = (self.scores[r], f64::from(labels[r]));
-                let (first, second) = (loss.derivative(z, y), loss.second_derivative(z, y) / n);
-                derivatives.push((first, second));
-                sparse::scatter(&mut sums, rows.row(r), |[gradient, diagonal], v| {
-                    *gradient += first / n * v;
-                    *diagonal += second * v * v;
-                });
-            }
-            let (gradient, diagonal) = sums.into_iter().map(|[g, d]| (g, d)).unzip();
-            Local { gradient, diagonal, derivatives }
+            let (row, factor) =
+                (|r| (Row::default(), rows.row(r)), |r: usize, _| (derivatives[r].0 / n, derivatives[r].1));
+            sparse::combine(part, row, &[0f64; 0], &mut sums, factor, |sum, (first, second), v| {
+                *sum = [sum[0] + first * v, sum[1] + second * v * v];
+            });
+            sums
         };
-        let join = |mut a: Local, b: Local| {
-            axpy(&mut a.gradient, 1.0, &b.gradient);
-            axpy(&mut a.diagonal, 1.0, &b.diagonal);
-            a.derivatives.extend(b.derivatives);
+        let join = |mut a: Vec<[f64; 2]>, b: Vec<[f64; 2]>| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a = [a[0] + b[0], a[1] + b[1]]);
             a
         };
-        let empty =
-            || Local { gradient: vec![0.0; size], diagonal: vec![0.0; size], derivatives: Vec::new() };
-        let mut local = parts(rows).into_par_iter().map(part).reduce_with(join).unwrap_or_else(empty);
-        axpy(&mut local.gradient, *l2, &self.weights);
-        local.diagonal.iter_mut().for_each(|d| *d += l2);
-        local
+        let sums: Vec<_> = parts(rows.len()).into_par_iter().map(part).collect();
+        let sums = sums.into_iter().reduce(join).unwrap_or_else(|| vec![[0.0; 2]; size]);
+        let gradient = sums.iter().zip(&self.weights).map(|(sum, w)| sum[0] + l2 * w).collect();
+        let diagonal = sums.iter().map(|sum| sum[1] + l2).collect();
+        Local { gradient, diagonal, derivatives }
     }
 
     /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖², v = −Σ u·x/(λn) summed
     /// anew, so that rounding in the solution of the system cannot make it too large. One pass.
     fn dual(&self, local: &Local, step: &Step) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len() as f64);
-        let (sum, conjugates) = combine(linear.rows, |r| {
+        let (sum, conjugates) = combine(linear.rows, &step.dual, |r, along| {
             let (first, second) = local.derivatives[r];
             let y = f64::from(linear.labels[r]);
-            let u = linear.loss.feasible(first + n * second * score(linear.rows, r, &step.dual), y);
+            let u = linear.loss.feasible(first + n * second * along, y);
             (u, linear.loss.conjugate(u, y))
         });
         -conjugates.iter().sum::<f64>() / n - inner(&sum, &sum) / (2.0 * linear.l2 * n * n)
@@ -244,7 +238,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             axpy(&mut a, 1.0, &b);
             a
         };
-        let mut lower = parts(rows).into_par_iter().map(part).reduce_with(sum)?;
+        let mut lower = parts(rows.len()).into_par_iter().map(part).reduce_with(sum)?;
         (0..size).for_each(|i| lower[i * size + i] += self.linear.l2);
         let direction =
             Cholesky::new(lower, size)?.solve(&local.gradient.iter().map(|g| -g).collect::<Vec<_>>());
@@ -257,16 +251,15 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     fn conjugate_gradients(&self, local: &Local, target: f64) -> Step {
         let (linear, features) = (self.linear, self.weights.len());
         let (l2, bound) = (linear.l2, target * self.objective);
-        let precondition = |r: &[f64]| -> Vec<f64> {
-            r.par_iter().zip(&local.diagonal).with_min_len(1 << 14).map(|(r, d)| r / d).collect()
-        };
+        let second = |r: usize| local.derivatives[r].1;
+        let preconditioner = Preconditioner::new(linear, second, &local.diagonal);
         // As in the textbook, with the residual r = −∇f − H·s of opposite sign.
         let mut residual: Vec<f64> = local.gradient.iter().map(|g| -g).collect();
-        let mut direction = precondition(&residual);
+        let mut direction = preconditioner.apply(&residual);
         let mut norm = inner(&residual, &direction);
         let first = norm;
         let mut step = vec![0.0; features];
-        let mut short = Short::new(residual.clone());
+        let mut short = Shortest::new(residual.clone());
         let mut passes = 1;
         // What the rows' curvature changes along the step, as part of the gap; not yet known.
         let mut slack = None;
@@ -274,15 +267,14 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             if norm <= 0.0 {
                 break;
             }
-            let of = |r: usize| (local.derivatives[r].1 * score(linear.rows, r, &direction), ());
-            let (mut product, _) = combine(linear.rows, of);
+            let (mut product, _) = combine(linear.rows, &direction, |r, along| (second(r) * along, ()));
             passes += 1;
             axpy(&mut product, l2, &direction);
             let length = norm / inner(&direction, &product);
             axpy(&mut step, length, &direction);
             axpy(&mut residual, -length, &product);
             short.reduce(product, direction.clone(), &residual, &step);
-            let next = precondition(&residual);
+            let next = preconditioner.apply(&residual);
             let now = inner(&residual, &next);
             let shortest = short.squared() / (2.0 * l2);
             if slack.is_none() && (now < 0.01 * first || shortest < bound) {
@@ -316,51 +308,5 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         };
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
         sum(sample, of) / sample as f64
-    }
-}
-
-/// The combination of the directions so far whose residual is shortest, by Gram and Schmidt.
-struct Short {
-    /// Pairs of H·t, of length 1 and orthogonal to the others, and t.
-    basis: Vec<(Vec<f64>, Vec<f64>)>,
-    residual: Vec<f64>,
-    point: Vec<f64>,
-}
-
-impl Short {
-    fn new(residual: Vec<f64>) -> Self {
-        let point = vec![0.0; residual.len()];
-        Self { basis: Vec::new(), residual, point }
-    }
-
-    /// ‖r‖².
-    fn squared(&self) -> f64 {
-        inner(&self.residual, &self.residual)
-    }
-
-    /// Takes a direction t with its product H·t into account, and the step there with its residual.
-    fn reduce(&mut self, mut product: Vec<f64>, mut direction: Vec<f64>, residual: &[f64], step: &[f64]) {
-        if self.basis.len() >= KEPT.0.min(KEPT.1 / product.len().max(1)).max(1) {
-            self.basis.clear();
-        }
-        let whole = inner(&product, &product).sqrt();
-        for (other, its) in &self.basis {
-            let share = inner(other, &product);
-            axpy(&mut product, -share, other);
-            axpy(&mut direction, -share, its);
-        }
-        let length = inner(&product, &product).sqrt();
-        // What is nearly a combination of the others is mostly rounding.
-        if length > 1e-5 * whole {
-            product.iter_mut().for_each(|p| *p /= length);
-            direction.iter_mut().for_each(|d| *d /= length);
-            let share = inner(&product, &self.residual);
-            axpy(&mut self.residual, -share, &product);
-            axpy(&mut self.point, share, &direction);
-            self.basis.push((product, direction));
-        }
-        if inner(residual, residual) < self.squared() {
-            (self.residual, self.point) = (residual.to_vec(), step.to_vec());
-        }
     }
 }

@@ -22,7 +22,7 @@
 //! SVRG and SAGA scale coordinate i by √count/Σ x_i²: as AdaGrad's 1/√h while residuals are alike, and independent of
 //! the feature's units. It is known before the first epoch, and nothing is written.
 
-use super::certificate::{Gap, combine, score};
+use super::certificate::{Gap, combine};
 use super::linear::{Linear, Residuals, soft_threshold};
 use super::loss::Loss;
 use super::objective::{Curvature, Objective};
@@ -117,7 +117,7 @@ impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
     /// Keeps the residuals of all rows at `weights`, and their mean gradient.
     fn keep(&self, weights: &[T]) {
         let (rows, n) = (self.linear.rows, self.linear.rows.len() as f64);
-        let (mean, _) = combine(rows, |r| (self.keep_row(r, score(rows, r, weights)) / n, ()));
+        let (mean, _) = combine(rows, weights, |r, z| (self.keep_row(r, z) / n, ()));
         self.keep_mean(&mean);
     }
 
