@@ -120,20 +120,17 @@ fn tables_are_predicted_by_the_names_of_their_columns_and_classes() {
         );
         let out = in_folder(&folder, &line);
         assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
-        if model == "linear" {
-            assert!(
-                stdout(&out).contains("\n  setosa ") && stdout(&out).contains("\nversicolor "),
-                "{}",
-                stdout(&out)
-            );
-        }
+        let told = stdout(&out);
+        assert!(told.contains("\n  setosa ") && told.contains("\nversicolor "), "{told}");
         let record = schema::valid(&fs::read(folder.path().join("run.json")).unwrap());
         assert_eq!(record["data"]["class_names"][1], "versicolor");
         assert_eq!(record["final"]["accuracy"], 1.0, "{model}");
+        assert_eq!(record["final"]["confusion"], json!([[30, 0, 0], [0, 30, 0], [0, 0, 30]]), "{model}");
 
         let out = in_folder(&folder, "predict test.csv --model m.safetensors");
         assert!(stdout(&out).lines().eq(names.iter().copied()), "{model}: {}{}", stdout(&out), stderr(&out));
-        assert!(stderr(&out).starts_with("accuracy 100.00 %"), "{model}: {}", stderr(&out));
+        let told = stderr(&out);
+        assert!(told.starts_with("accuracy 100.00 %") && told.contains("\n  setosa "), "{model}: {told}");
         // The mean of the training data, 3.9, is that of a versicolor's length.
         let out = in_folder(&folder, "predict new.csv --missing mean --model m.safetensors");
         assert_eq!(

@@ -291,3 +291,24 @@ fn a_cache_changes_no_model_and_its_damage_is_told() {
     assert_eq!(told, format!("warning: {}: {expected}\n", entry.display()));
     assert_eq!(train(&cache), without);
 }
+
+#[test]
+fn a_cache_that_is_named_for_what_is_not_kept_is_told_or_refused() {
+    let folder = folder();
+    let (table, cache) = (folder.path().join("data.csv"), folder.path().join("cache"));
+    fs::write(&table, "y,a\n0,1\n1,2\n").unwrap();
+    let train = |options: &[&str]| {
+        let mut command = asyncsgd();
+        command.current_dir(&folder).args(["train", "--quiet", "-j", "1", "--cache"]);
+        command.args(options).output().unwrap()
+    };
+    let told = train(&["cache", "data.csv"]);
+    assert!(told.status.success() && !cache.exists());
+    let line = "warning: --cache: data.csv is not kept, only LIBSVM text in files is\n";
+    assert_eq!((stderr(&told).as_str(), stderr(&train(&["none", "data.csv"])).as_str()), (line, ""));
+    for options in [&["cache"][..], &["cache", "data.csv", "--model", "mf:2"]] {
+        let refused = train(options);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains("--cache: expected it left out for"), "{refused:?}");
+    }
+}

@@ -68,6 +68,8 @@ impl Source {
             "--test: found '-', expected a file (standard input can be the training data)",
         );
         let (InputArgs { data, zero_based, cache, table }, test) = (args.input, args.test);
+        let named = matches!(cache, Cache::Folder(_));
+        check.require(data.is_some() || !named, "--cache: expected it left out for the embedded flights");
         let mut about_table: Vec<&'static str> = table.given().collect();
         for option in about_table.iter().filter(|_| data.is_none()) {
             check.require(false, format!("{option}: expected it left out for the embedded flights"));
@@ -93,7 +95,8 @@ impl Source {
     pub fn check_other(&self, check: &mut Check, what: &str) {
         check.require(self.data.is_some(), format!("data: found none, expected a file of {what}"));
         let rows = self.zero_based.then_some("--zero-based");
-        for option in rows.iter().chain(&self.about_table) {
+        let cache = matches!(self.cache, Cache::Folder(_)).then_some("--cache");
+        for option in rows.iter().chain(&cache).chain(&self.about_table) {
             check.require(false, format!("{option}: expected it left out for {what}"));
         }
     }
@@ -158,12 +161,12 @@ impl Source {
                     _ => false,
                 };
                 let loader = if test_is_csv { loader.if_csv() } else { loader };
-                (warned(loader.load()?), None)
+                (self.cache.warned(loader.load()?), None)
             }
         };
         let (train, test) = match (&self.test, self.test_fraction) {
             (Some(path), _) => {
-                let test = warned(self.test_loader(path).like(&train).load()?);
+                let test = self.cache.warned(self.test_loader(path).like(&train).load()?);
                 (train, Some(test))
             }
             (None, Some(fraction)) => {
@@ -232,6 +235,19 @@ impl Cache {
             None => loader,
         }
     }
+
+    /// The data, after a word about what was wrong with the cache, or that there is none for them.
+    pub fn warned(&self, data: Dataset) -> Dataset {
+        let cached = data.cached();
+        if let Some(warning) = &cached.warning {
+            super::say(format_args!("warning: {warning}"));
+        }
+        if cached.passed_over && matches!(self, Self::Folder(_)) {
+            let name = data.name();
+            super::say(format_args!("warning: --cache: {name} is not kept, only LIBSVM text in files is"));
+        }
+        data
+    }
 }
 
 /// The folder for this program in the user's cache directory.
@@ -241,12 +257,4 @@ pub fn user_folder() -> Option<PathBuf> {
     folder
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
         .map(|folder| folder.join("asyncsgd"))
-}
-
-/// The data, after a word about what was wrong with their cache.
-pub fn warned(data: Dataset) -> Dataset {
-    if let Some(warning) = &data.cached().warning {
-        super::say(format_args!("warning: {warning}"));
-    }
-    data
 }

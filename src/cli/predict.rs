@@ -7,7 +7,10 @@ use super::output::Output;
 use super::value::Check;
 use asyncsgd::data::Columns;
 use asyncsgd::report::{self, Style};
-use asyncsgd::{Dataset, Error, Loader, Metrics, Result, SavedModel, model::TensorModel};
+use asyncsgd::{
+    Dataset, Error, Loader, Metrics, Result, SavedModel,
+    model::{Confusion, TensorModel},
+};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -83,7 +86,9 @@ pub fn run(args: &Args) -> Result<u8> {
         && let Some(metrics) = metrics(&model, &scores, data)
     {
         tell(&metrics);
-        tell_classes(&metrics, &model);
+        if let Some(confusion) = &metrics.confusion {
+            tell_classes(confusion, &model.classes, &model.columns);
+        }
     }
     Ok(0)
 }
@@ -181,10 +186,9 @@ pub fn tell(metrics: &Metrics) {
 }
 
 /// Writes a line for each class to standard error.
-fn tell_classes(metrics: &Metrics, model: &SavedModel) {
-    let Some(confusion) = &metrics.confusion else { return };
+pub fn tell_classes(confusion: &Confusion, labels: &[f32], columns: &Columns) {
     let rows: Vec<Vec<u64>> = confusion.rows().map(<[u64]>::to_vec).collect();
-    let classes = models::classes(metrics, &model.classes, &model.columns);
+    let classes = models::classes(confusion, labels, columns);
     // What standard error does not take is lost.
     let _ = report::write_classes(&mut io::stderr(), &classes, &rows, Style::default());
 }

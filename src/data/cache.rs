@@ -37,6 +37,8 @@ const BLOCK: usize = 1 << 18;
 pub struct Cached {
     /// Whether the data came from the cache, and not from the text.
     pub read: bool,
+    /// Whether a cache was asked for data that are no LIBSVM text in a file, and was not used.
+    pub passed_over: bool,
     /// What was wrong with the entry, or why none could be written. The data are right all the same.
     pub warning: Option<String>,
 }
@@ -226,7 +228,7 @@ impl Entry {
         let rows = Rows::new(starts, ids, values, header.features as usize).map_err(|_| damaged())?;
         let hash = format!("{:016x}{:016x}", header.hash[0], header.hash[1]);
         let (rows, name) = (Arc::new(rows), String::new());
-        let cached = Cached { read: true, warning: None };
+        let cached = Cached { read: true, ..Cached::default() };
         let lines = lines.into();
         Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached }, origin))
     }

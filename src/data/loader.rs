@@ -142,8 +142,8 @@ impl Loader {
     /// path and to the options here but for the seed (with another one the rows are laid out again); it is
     /// as large as the data are in memory, and may be deleted at any time. Where it is damaged, from another
     /// version or not of the file's present content, the text is parsed and the entry replaced; that, and a
-    /// folder that cannot be written, is told by [`Dataset::cached`] and is no error. Only files are cached,
-    /// not standard input or bytes.
+    /// folder that cannot be written, is told by [`Dataset::cached`] and is no error. Only LIBSVM text in files is kept,
+    /// not other forms, standard input or bytes; that is told there too.
     pub fn cache(self, folder: impl Into<PathBuf>) -> Self {
         Self { cache: Some(folder.into()), ..self }
     }
@@ -188,7 +188,10 @@ impl Loader {
             (Some(folder), Input::File(path)) if self.table.suit(None, &name).is_ok() => {
                 self.cached(&Entry::new(folder, path, self.shape()), path, &name, bytes)
             }
-            _ => self.parse(&name, bytes, None).map(|(data, _)| data),
+            _ => self.parse(&name, bytes, None).map(|(mut data, _)| {
+                data.cached.passed_over = self.cache.is_some();
+                data
+            }),
         }?;
         Ok(match factors {
             Some(factors) => data.multiplied(&factors),
@@ -226,6 +229,7 @@ impl Loader {
                 let content = hashed.map_or_else(|| bytes.hash(), Ok)?;
                 let (mut data, text) = self.parse(name, bytes, Some(content))?;
                 data.cached.warning = other.and_then(Result::err);
+                data.cached.passed_over = !text;
                 (data, Origin { content, stamp: stamp.unwrap_or_default(), seed: self.seed }, text)
             }
         };

@@ -1,6 +1,6 @@
 //! `asyncsgd data info`.
 
-use crate::cli::load::{Cache, Labels, warned};
+use crate::cli::load::{Cache, Labels};
 use crate::cli::options::TableArgs;
 use crate::cli::print;
 use crate::cli::value::Check;
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Dataset::flights(0)?.0,
         Some(path) => {
             let loader = args.cache.on(Loader::new(path).zero_based(args.zero_based), path);
-            warned(table.on(loader, table.file.as_deref()).load()?)
+            args.cache.warned(table.on(loader, table.file.as_deref()).load()?)
         }
     };
     let seconds = start.elapsed().as_secs_f64();

@@ -5,10 +5,9 @@ use crate::cli::fit::Fitter;
 use crate::cli::gather;
 use crate::cli::load::Source;
 use crate::cli::options::Training;
-use asyncsgd::record::{Class, Data, Outcome, Record};
+use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
     Dataset, Error, Metrics, Real, Result, Run, SavedModel,
-    data::Columns,
     engine::one_vs_rest,
     model::{Loss, LossKind, Model},
     scores,
@@ -101,7 +100,9 @@ fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run
     Outcome {
         on: if test.is_some() { "test" } else { "train" }.into(),
         confusion: metrics.confusion.iter().flat_map(|c| c.rows()).map(<[u64]>::to_vec).collect(),
-        classes: classes(&metrics, data.classes().unwrap_or_default(), &data.columns()),
+        classes: metrics.confusion.as_ref().map_or_else(Vec::new, |confusion| {
+            super::classes(confusion, data.classes().unwrap_or_default(), &data.columns())
+        }),
         accuracy: metrics.accuracy,
         auc: metrics.auc,
         log_loss: metrics.log_loss,
@@ -110,19 +111,4 @@ fn outcome<T: Real>(loss: LossKind, train: &Dataset, test: Option<&Dataset>, run
         strongest: gather::strongest(train, &run.weights),
         ..Outcome::default()
     }
-}
-
-/// The quality by class, where there are classes.
-pub fn classes(metrics: &Metrics, labels: &[f32], columns: &Columns) -> Vec<Class> {
-    let Some(confusion) = &metrics.confusion else { return Vec::new() };
-    let class = |(class, &label): (usize, &f32)| Class {
-        label,
-        name: columns.classes.is_some().then(|| columns.label(label)),
-        rows: confusion.actual(class),
-        predicted: confusion.predicted(class),
-        precision: confusion.precision(class),
-        recall: confusion.recall(class),
-        f1: confusion.f1(class),
-    };
-    labels.iter().enumerate().map(class).collect()
 }

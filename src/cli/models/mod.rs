@@ -7,8 +7,6 @@ mod machine;
 mod network;
 mod skipgram;
 
-pub use linear::classes;
-
 use factorization::Factorization;
 use field::FieldMachine;
 use linear::Linear;
@@ -20,12 +18,13 @@ use super::fit::Fitter;
 use super::load::Source;
 use super::options::Training;
 use super::predict;
-use asyncsgd::record::{Data, Outcome, Record};
+use asyncsgd::record::{Class, Data, Outcome, Record};
 use asyncsgd::{
     Dataset, Error, Real, Result, Run,
     data::Columns,
     model::{
-        LogisticLoss, LossKind, Model, ModelFormat, ModelSpec, Precision, Tensor, TensorModel, Weighted,
+        Confusion, LogisticLoss, LossKind, Model, ModelFormat, ModelSpec, Precision, Tensor, TensorModel,
+        Weighted,
     },
 };
 use std::collections::BTreeMap;
@@ -242,4 +241,18 @@ pub fn predict(model: &TensorModel, args: &predict::Args) -> Result<u8> {
             Err(Error::input(file, 0, 0, found, "a model that this version knows"))
         }
     }
+}
+
+/// The quality by class, of these original labels.
+pub fn classes(confusion: &Confusion, labels: &[f32], columns: &Columns) -> Vec<Class> {
+    let class = |(class, &label): (usize, &f32)| Class {
+        label,
+        name: columns.classes.is_some().then(|| columns.label(label)),
+        rows: confusion.actual(class),
+        predicted: confusion.predicted(class),
+        precision: confusion.precision(class),
+        recall: confusion.recall(class),
+        f1: confusion.f1(class),
+    };
+    labels.iter().enumerate().map(class).collect()
 }

@@ -9,7 +9,7 @@ use asyncsgd::record::{Data, Outcome, Record};
 use asyncsgd::{
     Dataset, Error, Metrics, Real, Result, Run,
     data::Columns,
-    model::{LossKind, Model, ModelSpec, NetworkOutput, Precision, Tensor, TensorModel},
+    model::{Confusion, LossKind, Model, ModelSpec, NetworkOutput, Precision, Tensor, TensorModel},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -108,8 +108,15 @@ impl Kind for Network {
             Outcome { on: if test.is_some() { "test" } else { "train" }.into(), ..Outcome::default() };
         Ok(match self.output {
             NetworkOutput::Softmax => {
-                let (accuracy, log_loss) = quality(&outputs, data.labels());
-                Outcome { accuracy: Some(accuracy), log_loss: Some(log_loss), ..outcome }
+                let labels = data.classes().unwrap_or_default();
+                let (confusion, log_loss) = quality(&outputs, data.labels(), labels.len());
+                Outcome {
+                    accuracy: Some(confusion.accuracy()),
+                    log_loss: Some(log_loss),
+                    classes: super::classes(&confusion, labels, &data.columns()),
+                    confusion: confusion.rows().map(<[u64]>::to_vec).collect(),
+                    ..outcome
+                }
             }
             NetworkOutput::Squared => {
                 let scores: Vec<f64> = outputs.iter().map(|z| z[0]).collect();
@@ -172,15 +179,11 @@ impl Kind for Network {
     }
 }
 
-/// The share of rows whose class has the largest output, and the mean of −ln p(class).
-fn quality(outputs: &[Vec<f64>], classes: &[f32]) -> (f64, f64) {
-    let (mut correct, mut loss) = (0usize, 0.0);
-    for (z, &class) in outputs.iter().zip(classes) {
-        correct += usize::from(best(z) == class as usize);
-        loss += ln_sum(z) - z[class as usize];
-    }
-    let n = outputs.len() as f64;
-    (correct as f64 / n, loss / n)
+/// Which of so many classes have the largest output where, and the mean of −ln p(class).
+fn quality(outputs: &[Vec<f64>], labels: &[f32], classes: usize) -> (Confusion, f64) {
+    let rows = || outputs.iter().zip(labels).map(|(z, &class)| (z, class as usize));
+    let loss: f64 = rows().map(|(z, class)| ln_sum(z) - z[class]).sum();
+    (Confusion::new(classes, rows().map(|(z, class)| (class, best(z)))), loss / outputs.len() as f64)
 }
 
 /// The first of the largest.
@@ -269,12 +272,13 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
         // Labels that the model does not know are not judged.
         Some(labels) => {
             if let Ok(data) = data.multiclass_as(labels) {
-                let (accuracy, log_loss) = quality(&outputs, data.labels());
+                let (confusion, log_loss) = quality(&outputs, data.labels(), labels.len());
                 let rows = asyncsgd::report::count(data.len() as u64);
-                let accuracy = 100.0 * accuracy;
+                let accuracy = 100.0 * confusion.accuracy();
                 crate::cli::say(format_args!(
                     "accuracy {accuracy:.2} % · log-loss {log_loss:.4} ({rows} rows)"
                 ));
+                crate::cli::predict::tell_classes(&confusion, labels, &columns);
             }
         }
     }
