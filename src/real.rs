@@ -100,6 +100,14 @@ pub trait Cell<T>: Send + Sync {
     fn add4(cells: &[Self; 4], change: &[T; 4]) -> u64
     where
         Self: Sized;
+    /// Stores `new` if the cells hold `old` to the bit, all at once; false where they do not, or the machine cannot.
+    fn replace4(cells: &[Self; 4], old: &[T; 4], new: &[T; 4]) -> bool
+    where
+        Self: Sized,
+    {
+        let _ = (cells, old, new);
+        false
+    }
     /// Copies the first `out.len()` cells out.
     ///
     /// # Panics
@@ -265,6 +273,10 @@ real!(
         #[inline]
         fn add4(cells: &[Self; 4], change: &[f32; 4]) -> u64 {
             shared::add4(cells, change).unwrap_or_else(|| add_singly(cells, change))
+        }
+        #[inline]
+        fn replace4(cells: &[Self; 4], old: &[f32; 4], new: &[f32; 4]) -> bool {
+            shared::replace4(cells, old, new)
         }
         #[inline]
         fn copy_out(cells: &[Self], out: &mut [f32]) {

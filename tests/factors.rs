@@ -32,9 +32,13 @@ fn any_number_of_workers_factorizes() {
         Trainer::new(model).workers(workers).update(update).rate(0.2).epochs(40).run(&ratings).unwrap()
     };
     let alone = run(1, Update::Cas);
-    assert!(alone.plan.grid && alone.plan.block > 1 && alone.plan.hot > 0);
+    assert!(alone.plan.grid.is_some() && alone.plan.block > 1 && alone.plan.hot > 0);
     let pairs = Trainer::new(model).workers(1).batch(2).epochs(2).run(&ratings).unwrap();
-    assert!(pairs.plan.grid && pairs.plan.hot == 0 && pairs.last().objective < pairs.series[0].objective);
+    assert!(
+        pairs.plan.grid.is_some()
+            && pairs.plan.hot == 0
+            && pairs.last().objective < pairs.series[0].objective
+    );
     let variance = 0.5;
     assert!(alone.last().objective < 0.1 * variance, "{}", alone.last().objective);
     assert_eq!(alone.weights, run(1, Update::Cas).weights, "one worker repeats itself to the bit");
@@ -66,10 +70,10 @@ fn a_grid_gives_way_to_what_is_asked() {
     let ratings = ratings();
     let trainer = || Trainer::new(MatrixFactorization::new(4)).workers(2).epochs(2);
     let direct = trainer().block(BlockSize::Rows(1)).run(&ratings).unwrap();
-    assert_eq!((direct.plan.grid, direct.plan.block, direct.plan.hot), (false, 1, 0));
+    assert_eq!((direct.plan.grid, direct.plan.block, direct.plan.hot), (None, 1, 0));
     assert_eq!(direct.last().examples, 2 * ratings.len() as u64);
     let drop = trainer().weight("drop:4n".parse().unwrap(), Default::default()).run(&ratings).unwrap();
-    assert!(!drop.plan.grid, "its weight must reach the updates");
+    assert!(drop.plan.grid.is_none(), "its weight must reach the updates");
     assert_eq!(trainer().evaluate_every(2).run(&ratings).unwrap().last().examples, 2 * ratings.len() as u64);
 }
 

@@ -20,6 +20,9 @@
 //!   they touch often ([`WIDE_TOUCHES`]).
 
 use super::plan::BlockSize;
+use crate::model::{Grid, Objective};
+use crate::real::Real;
+use std::ops::Range;
 
 /// How often a block must touch a parameter, on average, for it to be copied.
 const HOT_TOUCHES: f64 = 1.0 / 32.0;
@@ -75,6 +78,32 @@ pub(super) fn longest(workers: usize, examples: usize) -> usize {
         2 => examples / 50,
         _ => (examples / (25 * workers * workers)).max(examples / (200 * workers)),
     }
+}
+
+/// The bytes that a worker may copy for a block of a grid: most of a second-level cache of 512 kB. Two workers on 91,000
+/// ratings of films by rank 32 made 22 million steps a second with copies of 350 kB, 17 with 180, and 6 without. With 416
+/// kB 1.6 million ratings of 100 jokes took 15 % less time than with 209, but ended at a 0.3 % larger error.
+const NEAR: usize = 384 << 10;
+
+/// For blocks of a grid that workers walk through on copies: the side of the grid that they make of it by joining parts,
+/// and the most parameters that a block then copies; `None` where copying is not worth it.
+///
+/// Larger blocks publish less often what several of their examples touch. As few parts as keep the workers apart, one of
+/// whom may be late by a block, and let copies stay in the second-level cache.
+pub(super) fn walked<T: Real, O: Objective<T>>(
+    grid: &Grid<'_>,
+    objective: &O,
+    workers: usize,
+) -> Option<(usize, usize)> {
+    let copied = |side: usize| {
+        let of = |block| objective.spans(&grid.joined(block, side)).iter().map(Range::len).sum::<usize>();
+        (0..side * side).map(of).max().unwrap_or(0)
+    };
+    let sides = (workers + 2).min(grid.side)..=grid.side;
+    let mut sides = sides.map(|side| (side, copied(side)));
+    let fits = |&(side, copied): &(usize, usize)| side == grid.side || copied * size_of::<T>() <= NEAR;
+    let worth = |&(side, copied): &(usize, usize)| copied * side * side <= grid.copied * objective.examples();
+    sides.find(fits).filter(worth)
 }
 
 fn automatic_rows(workers: usize, examples: usize, counts: Option<&[u32]>, copies: bool) -> usize {

@@ -2,7 +2,7 @@
 
 use super::blocks;
 use super::plan::Plan;
-use crate::model::Grid;
+use crate::model::{Grid, Parts};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering};
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -27,8 +27,8 @@ pub(super) struct Course<'a> {
     /// And with this, which other threads change.
     factor: Arc<AtomicU64>,
     examples: usize,
-    /// Whose blocks the chunks are, if there is one.
-    grid: Option<Grid<'a>>,
+    /// Whose blocks the chunks are, if there is one, and of how many parts a side.
+    grid: Option<(Grid<'a>, usize)>,
 }
 
 /// How far the course has been laid, for other threads to read.
@@ -50,8 +50,8 @@ impl Mark {
 
 impl<'a> Course<'a> {
     pub(super) fn new(examples: usize, plan: &Plan, grid: Option<Grid<'a>>, factor: Arc<AtomicU64>) -> Self {
-        let grid = grid.filter(|_| plan.grid);
-        let pieces = grid.map_or(examples.div_ceil(plan.piece), |grid| filled(&grid).count());
+        let grid = grid.zip(plan.grid);
+        let pieces = grid.map_or(examples.div_ceil(plan.piece), |(grid, side)| filled(&grid, side).count());
         let places = pieces * plan.evaluate_every;
         Self {
             order: (0..places).map(|_| AtomicU64::new(0)).collect(),
@@ -70,8 +70,8 @@ impl<'a> Course<'a> {
     /// of chunks in one. In the first epoch the examples come as they lie, for they were shuffled when they were
     /// loaded; later the pieces are shuffled.
     pub(super) fn lay(&self, begin: f64, plan: &Plan, rng: &mut Xoshiro256PlusPlus) -> u64 {
-        if let Some(grid) = &self.grid {
-            return self.lay_grid(grid, begin, plan, rng);
+        if let Some((grid, side)) = &self.grid {
+            return self.lay_grid(grid, *side, begin, plan, rng);
         }
         let rate = plan.step.schedule.factor(begin) / plan.step.schedule.factor(0.0).max(f64::MIN_POSITIVE);
         let growth = if plan.block > 1 && rate > 0.0 { (1.0 / rate).clamp(1.0, GROWTH) } else { 1.0 };
@@ -102,8 +102,14 @@ impl<'a> Course<'a> {
     /// each other share no row and no column, so that workers who each take the next one do not meet. (Between
     /// diagonals too: block (side − 1 − j, s − 1 − j) of one and (i, s + 1 + i) of the next share a column only where
     /// i + j is side − 2.)
-    fn lay_grid(&self, grid: &Grid<'_>, begin: f64, plan: &Plan, rng: &mut Xoshiro256PlusPlus) -> u64 {
-        let side = grid.side;
+    fn lay_grid(
+        &self,
+        grid: &Grid<'_>,
+        side: usize,
+        begin: f64,
+        plan: &Plan,
+        rng: &mut Xoshiro256PlusPlus,
+    ) -> u64 {
         let (mut rows, mut columns): (Vec<usize>, Vec<usize>) = ((0..side).collect(), (0..side).collect());
         let mut places = self.order.iter();
         for _ in 0..plan.evaluate_every {
@@ -111,19 +117,20 @@ impl<'a> Course<'a> {
             columns.shuffle(rng);
             let blocks = (0..side * side).map(|k| (k / side, k % side));
             let blocks = blocks.map(|(s, i)| rows[i] * side + columns[(i + s) % side]);
-            let filled = blocks.filter(|&block| grid.bounds[block] < grid.bounds[block + 1]);
+            let filled = blocks.filter(|&block| is_filled(grid, side, block));
             filled.zip(&mut places).for_each(|(block, place)| place.store(block as u64, Ordering::Relaxed));
         }
-        let chunks = filled(grid).count();
+        let chunks = filled(grid, side).count();
         self.mark.chunks.store(chunks, Ordering::Relaxed);
         self.mark.begin.store(begin.to_bits(), Ordering::Relaxed);
         chunks as u64
     }
 
-    /// The block of the grid that the c-th chunk is, where there is one.
+    /// The block that the c-th chunk is, where there is a grid.
     #[inline]
-    pub(super) fn block(&self, c: u64) -> usize {
-        self.order[c as usize].load(Ordering::Relaxed) as usize
+    pub(super) fn block(&self, c: u64) -> Parts {
+        let block = self.order[c as usize].load(Ordering::Relaxed) as usize;
+        self.grid.as_ref().map_or([0..0, 0..0], |(grid, side)| grid.joined(block, *side))
     }
 
     /// The examples of the c-th chunk, piece by piece.
@@ -137,7 +144,8 @@ impl<'a> Course<'a> {
         self.order[places].iter().map(move |place| {
             let at = place.load(Ordering::Relaxed) as usize;
             match &self.grid {
-                Some(grid) => grid.bounds[at]..grid.bounds[at + 1],
+                // Blocks are joined only where they are walked through.
+                Some((grid, _)) => grid.bounds[at]..grid.bounds[at + 1],
                 None => at * piece..((at + 1) * piece).min(self.examples),
             }
         })
@@ -182,11 +190,19 @@ impl<'a> Course<'a> {
 
     /// How many examples the first `c` places hold.
     pub(super) fn done(&self, c: u64) -> u64 {
-        (0..c).flat_map(|c| self.pieces(c)).map(|piece| piece.len() as u64).sum()
+        let of = |c| match &self.grid {
+            Some((grid, _)) => grid.examples(&self.block(c)).map(|part| part.len() as u64).sum::<u64>(),
+            None => self.pieces(c).map(|piece| piece.len() as u64).sum(),
+        };
+        (0..c).map(of).sum()
     }
 }
 
-/// The blocks that hold examples.
-fn filled<'a>(grid: &Grid<'a>) -> impl Iterator<Item = &'a [usize]> {
-    grid.bounds.windows(2).filter(|bounds| bounds[0] < bounds[1])
+/// The blocks of a grid of so many parts a side that hold examples.
+fn filled(grid: &Grid<'_>, side: usize) -> impl Iterator<Item = usize> {
+    (0..side * side).filter(move |&block| is_filled(grid, side, block))
+}
+
+fn is_filled(grid: &Grid<'_>, side: usize, block: usize) -> bool {
+    grid.examples(&grid.joined(block, side)).any(|part| !part.is_empty())
 }

@@ -263,7 +263,7 @@ fn identity<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective:
         ("copied parameters", plan.hot.to_string()),
         ("batch", plan.batch.to_string()),
         ("chunk", plan.chunk.to_string()),
-        ("grid", plan.grid.to_string()),
+        ("grid", plan.grid.unwrap_or(0).to_string()),
         ("step", plan.step.to_string()),
         ("optimizer", plan.optimizer.to_string()),
         ("average", average),

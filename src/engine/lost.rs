@@ -7,7 +7,7 @@ use super::plan::{BlockSize, Options, Plan};
 use super::run::Lost;
 use crate::error::Result;
 use crate::kernel::{Constants, Row};
-use crate::model::{Curvature, Grid, Objective};
+use crate::model::{Curvature, Grid, Objective, Parts};
 use crate::real::Real;
 use crate::step::{Concurrency, Schedule, Weight};
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -33,7 +33,7 @@ pub(super) fn count<T: Real, O: Objective<T>>(
     live: &Live<T>,
 ) -> Result<Option<Lost>> {
     let options = Options {
-        block: if plan.grid { BlockSize::Auto } else { BlockSize::Rows(plan.block) },
+        block: if plan.grid.is_some() { BlockSize::Auto } else { BlockSize::Rows(plan.block) },
         hot: Some(plan.hot),
         weight: Some((Weight::Constant, Concurrency::default())),
         rate: Some(plan.step.rate),
@@ -126,12 +126,12 @@ impl<T: Real, O: Objective<T>> Objective<T> for Counting<'_, O> {
         self.objective.grid()
     }
 
-    fn spans(&self, block: usize) -> [Range<usize>; 4] {
-        self.objective.spans(block)
+    fn spans(&self, parts: &Parts) -> [Range<usize>; 4] {
+        self.objective.spans(parts)
     }
 
-    fn walk(&self, block: usize, step: T, base: &[T], copy: &mut [T]) {
-        self.objective.walk(block, step, base, copy);
+    fn walk(&self, parts: &Parts, step: T, base: &[T], copy: &mut [T]) {
+        self.objective.walk(parts, step, base, copy);
         let mut made = 0;
         for (w, &base) in copy.iter_mut().zip(base).filter(|(w, base)| **w != **base) {
             *w = base + one(*w - base);

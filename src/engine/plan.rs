@@ -127,8 +127,9 @@ pub struct Plan {
     pub chunk: usize,
     /// Examples that come one after the other whatever the order: a chunk, or a part of one.
     pub piece: usize,
-    /// Whether the blocks are those of the objective's grid; `block` and `chunk` are then their mean length.
-    pub grid: bool,
+    /// The side of the grid whose blocks the chunks are, where the objective's examples are laid out by one; `block` and
+    /// `chunk` are then their mean length.
+    pub grid: Option<usize>,
     /// Things that the user should know, a line each.
     pub warnings: Vec<String>,
 }
@@ -224,12 +225,11 @@ impl Options {
         let unweighted = matches!(rule.weight, Weight::DelayAdaptive | Weight::Constant);
         let straight = block == BlockSize::Auto && unweighted;
         let grid = objective.grid().filter(|_| straight);
+        let plain = self.batch == 1 && self.optimizer == Optimizer::Sgd && self.hot != Some(0);
+        let walk = grid.filter(|_| plain).and_then(|grid| blocks::walked(&grid, objective, workers));
+        let grid = grid.map(|grid| walk.map_or(grid.side, |(side, _)| side));
         let (block, hot) = match grid {
-            Some(grid) => {
-                let plain = self.batch == 1 && self.optimizer == Optimizer::Sgd;
-                let copied = if plain && self.hot != Some(0) { grid.copied } else { 0 };
-                (examples.div_ceil(grid.side * grid.side).max(2), copied)
-            }
+            Some(side) => (examples.div_ceil(side * side).max(2), walk.map_or(0, |(_, copied)| copied)),
             None if straight && counts.is_some_and(<[u32]>::is_empty) => {
                 (direct_chunk(workers, examples, self.batch), 0)
             }
@@ -293,7 +293,7 @@ impl Options {
             precision: T::NAME,
             chunk,
             piece,
-            grid: grid.is_some(),
+            grid,
             warnings,
         })
     }

@@ -23,7 +23,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut iterate = vec![T::ZERO; average.map_or(0, |_| objective.parameters())];
     let mut gradient = objective.buffer();
     let mut hand = leash.map(|leash| leash.hand(objective.parameters()));
-    let mut patch = (plan.grid && plan.hot > 0).then(|| Patch::new(plan.hot));
+    let mut patch = (plan.grid.is_some() && plan.hot > 0).then(|| Patch::new(plan.hot));
     let own = || Block::new(plan.hot, curvature).staggered(number, plan.workers);
     let mut block = (plan.block > 1 && patch.is_none()).then(own);
     // Each update's ticket is the one that the update before it left.
@@ -42,7 +42,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         // Nobody else wants them but who saves the run while it waits at the gate.
         let mut inertia = beside.inertia(number);
         if let Some(patch) = &mut patch {
-            ticket = worker.run_patch(ticket, objective, patch, course.block(c)).next;
+            ticket = worker.run_patch(ticket, objective, patch, &course.block(c)).next;
         } else if let Some(block) = &mut block {
             let buffers = (&mut gradient, inertia.as_deref_mut());
             ticket = worker.run_block(ticket, objective, buffers, block, course.pieces(c), plan.batch).next;

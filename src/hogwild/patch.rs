@@ -1,27 +1,27 @@
 //! Blocks of a grid: steps on a worker's own copy of what the block touches, published in one iteration of the clock.
 
 use super::{Applied, Core, Local, Ticket, Worker};
-use crate::model::Objective;
+use crate::model::{Objective, Parts};
 use crate::params::{Cas, Mode, Patch, Racy, Update};
 use crate::real::Real;
 use crate::step::Weight;
 
 impl<T: Real> Worker<T> {
-    /// Walks through a block of the objective's grid, after `ticket` was taken, on `patch`, and publishes the
+    /// Walks through these parts of the objective's grid, after `ticket` was taken, on `patch`, and publishes the
     /// difference in one iteration of the clock.
     pub(crate) fn run_patch<O: Objective<T>>(
         &mut self,
         ticket: Ticket,
         objective: &O,
         patch: &mut Patch<T>,
-        block: usize,
+        parts: &Parts,
     ) -> Applied {
         let (core, local) = (&*self.core, &mut self.local);
         let cells = core.params.cells();
-        patch.refresh(cells, objective.spans(block));
+        patch.refresh(cells, objective.spans(parts));
         let rate = core.rate(local);
         let (base, copy) = patch.sides();
-        objective.walk(block, T::from_f64(rate), base, copy);
+        objective.walk(parts, T::from_f64(rate), base, copy);
         match core.update {
             Update::Cas | Update::Leashed { .. } => core.publish_patch::<Cas>(local, ticket, patch),
             Update::Racy | Update::Locked => core.publish_patch::<Racy>(local, ticket, patch),

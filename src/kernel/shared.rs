@@ -169,6 +169,19 @@ pub(crate) fn add4(cells: &[AtomicF32; 4], change: &[f32; 4]) -> Option<u64> {
     None
 }
 
+/// Stores `new` in four cells if they hold `old` to the bit, as one compare-exchange, and returns whether they did; never
+/// where the machine cannot, or the cells are not on a 16-byte boundary.
+#[inline]
+pub(crate) fn replace4(cells: &[AtomicF32; 4], old: &[f32; 4], new: &[f32; 4]) -> bool {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    if super::vector() && cells.as_ptr().addr().is_multiple_of(16) {
+        // SAFETY: as in `add4`.
+        return unsafe { super::x86::dense::replace4(cells.as_ptr().cast::<f32>().cast_mut(), old, new) };
+    }
+    let _ = (cells, old, new);
+    false
+}
+
 /// Asks for the cache line of cell `i`, if there is one, in a state in which it can be written.
 #[inline(always)]
 pub(crate) fn prefetch_write<C>(cells: &[C], i: usize) {

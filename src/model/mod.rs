@@ -42,7 +42,7 @@ pub use machine::{FactorizationMachine, Machine, MachineLayout, Sums};
 pub use metrics::{Metrics, scores};
 pub use network::{Layer, Network, NetworkObjective, NetworkOutput, Pass, Shape};
 pub use newton::Newton;
-pub use objective::{Curvature, Grid, LinearVisitor, Model, Objective};
+pub use objective::{Curvature, Grid, LinearVisitor, Model, Objective, Parts};
 pub use scaled::{Scaled, Scheme};
 pub use skipgram::{Embedding, Moves, SkipGram};
 pub use spec::{Hinge, Huber, LinearModel, Logistic, Squared, SquaredHinge};

@@ -150,18 +150,18 @@ pub trait Objective<T: Real = f32>: Sync {
         None
     }
 
-    /// The parameters that a block of the grid touches, as ranges that do not overlap. Asked for where the grid says
-    /// that they are worth a copy.
-    fn spans(&self, block: usize) -> [Range<usize>; 4] {
-        let _ = block;
+    /// The parameters that the examples of these parts of the grid touch, as ranges that do not overlap. Asked for where
+    /// the grid says that they are worth a copy.
+    fn spans(&self, parts: &Parts) -> [Range<usize>; 4] {
+        let _ = parts;
         [const { 0..0 }; 4]
     }
 
-    /// Takes a step of this size along each example of a block of the grid, one after the other, on a copy of the
-    /// block's [spans](Objective::spans), one behind the other; `base` is that copy as it was made. As a hot loop as
+    /// Takes a step of this size along each example of these parts of the grid, one after the other, on a copy of their
+    /// [spans](Objective::spans), one behind the other; `base` is that copy as it was made. As a hot loop as
     /// [`gradient`](Objective::gradient).
-    fn walk(&self, block: usize, step: T, base: &[T], copy: &mut [T]) {
-        let _ = (block, step, base, copy);
+    fn walk(&self, parts: &Parts, step: T, base: &[T], copy: &mut [T]) {
+        let _ = (parts, step, base, copy);
     }
 
     /// A base rate that suits the objective, and a few words on where it comes from; `None` to take it from the
@@ -230,9 +230,26 @@ pub struct Grid<'a> {
     pub side: usize,
     /// Where each of the side² blocks begins, and where the last ends; blocks may be empty.
     pub bounds: &'a [usize],
-    /// The most parameters that a block touches, where a worker does well to walk through it on a copy of them
-    /// ([`Objective::walk`]); 0 where it does not.
+    /// The parameters that a worker may copy for each example of a block, to walk through it on the copy
+    /// ([`Objective::walk`]); 0 where it cannot.
     pub copied: usize,
+}
+
+/// Parts of each kind, such as of users and of items: blocks of a grid that are joined.
+pub type Parts = [Range<usize>; 2];
+
+impl Grid<'_> {
+    /// What block i·`side` + j of a coarser grid of 1 to [`Grid::side`] parts a side joins.
+    pub fn joined(&self, block: usize, side: usize) -> Parts {
+        let parts = |part: usize| part * self.side / side..(part + 1) * self.side / side;
+        [parts(block / side), parts(block % side)]
+    }
+
+    /// The examples of joined blocks, in ranges of those that lie together.
+    pub fn examples(&self, [rows, columns]: &Parts) -> impl Iterator<Item = Range<usize>> {
+        let (first, end) = (columns.start, columns.end);
+        rows.clone().map(move |row| self.bounds[row * self.side + first]..self.bounds[row * self.side + end])
+    }
 }
 
 /// Something to do with a linear model of any loss.

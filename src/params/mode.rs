@@ -68,6 +68,8 @@ pub trait Mode {
     fn add<T: Real>(cell: &T::Atomic, change: impl Fn(T) -> T) -> u64;
     /// Adds to four neighbours; returns how many attempts failed.
     fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64;
+    /// Stores `new` in four neighbours if they hold `old`, and returns whether they did; sometimes not even then.
+    fn replace4<T: Real>(cells: &[T::Atomic; 4], old: &[T; 4], new: &[T; 4]) -> bool;
     /// cell\[id\] −= a·value + s·beside\[id\]·cell\[id\] along a row; returns how many attempts failed.
     fn ridge_step<T: Real>(cells: &[T::Atomic], row: Row<'_>, beside: &Constants, a: T, s: T) -> u64;
     /// cell\[j\] += a·x\[j\]; returns how many attempts failed.
@@ -96,6 +98,11 @@ impl Mode for Cas {
     #[inline(always)]
     fn add4<T: Real>(cells: &[T::Atomic; 4], change: &[T; 4]) -> u64 {
         T::Atomic::add4(cells, change)
+    }
+
+    #[inline(always)]
+    fn replace4<T: Real>(cells: &[T::Atomic; 4], old: &[T; 4], new: &[T; 4]) -> bool {
+        T::Atomic::replace4(cells, old, new)
     }
 
     #[inline(always)]
@@ -136,6 +143,15 @@ impl Mode for Racy {
             }
         }
         0
+    }
+
+    #[inline(always)]
+    fn replace4<T: Real>(cells: &[T::Atomic; 4], old: &[T; 4], new: &[T; 4]) -> bool {
+        let same = cells.iter().zip(old).fold(true, |same, (cell, &old)| same & (cell.get() == old));
+        if same {
+            cells.iter().zip(new).for_each(|(cell, &new)| cell.set(new));
+        }
+        same
     }
 
     #[inline(always)]

@@ -3,8 +3,9 @@
 //! The blocks of a grid that are worked on at the same time touch nothing in common, unless there are more workers
 //! than the grid keeps apart, or one of them was interrupted. So a worker walks through a block on plain floats, and
 //! then publishes the difference in one iteration of the clock: an exchange for four parameters a block, where each
-//! example would have taken one. Of what others have moved meanwhile all the same, a group of parameters
-//! publishes the share that they have not done yet (see [`Block`](super::Block)); elsewhere that is all of it.
+//! example would have taken one, of what was read for what it has become. Where others have moved them meanwhile all the
+//! same, the rest of a group of parameters publishes the share that they have not done yet (see
+//! [`Block`](super::Block)).
 
 use super::block::{AHEAD, GROUP, LINE, undone};
 use super::mode::Mode;
@@ -34,11 +35,17 @@ impl<T: Real> Patch<T> {
     pub(crate) fn refresh(&mut self, cells: &[T::Atomic], spans: [Range<usize>; 4]) {
         let mut at = 0;
         for span in &spans {
-            let to = at..at + span.len();
-            T::Atomic::copy_out(&cells[span.clone()], &mut self.base.all()[to.clone()]);
-            self.copy.all()[to.clone()].copy_from_slice(&self.base.all()[to]);
-            at += span.len();
+            // Nobody else wants them now, so that lines come once, to be written too.
+            let lines = |group: usize| (group..(group + GROUP).min(span.end)).step_by(LINE);
+            lines(span.start).for_each(|i| shared::prefetch_write(cells, i));
+            for from in span.clone().step_by(GROUP) {
+                lines(from + GROUP).for_each(|i| shared::prefetch_write(cells, i));
+                let n = GROUP.min(span.end - from);
+                T::Atomic::copy_out(&cells[from..from + n], &mut self.base.all()[at..at + n]);
+                at += n;
+            }
         }
+        self.copy.all()[..at].copy_from_slice(&self.base.all()[..at]);
         self.spans = spans;
     }
 
@@ -64,17 +71,41 @@ impl<T: Real> Patch<T> {
             while from < span.end {
                 let n = GROUP.min(span.end - from);
                 let (copy, base, cells) = (&copy[at..at + n], &base[at..at + n], &cells[from..from + n]);
-                let share =
-                    publications.map_or(1.0, |n| undone::<T>(copy, base, cells, &mut self.now, n)) * scale;
-                let (sum, missed) = add::<T, M>(copy, base, cells, T::from_f64(share));
+                let (done, sum) = if scale == 1.0 { replace::<T, M>(copy, base, cells) } else { (0, 0.0) };
                 whole += sum;
-                kept += share * sum;
-                failed += missed;
+                kept += sum;
+                if done < n {
+                    let (copy, base, cells) = (&copy[done..], &base[done..], &cells[done..]);
+                    let undone = |n| undone::<T>(copy, base, cells, &mut self.now, n);
+                    let share = publications.map_or(1.0, undone) * scale;
+                    let (sum, missed) = add::<T, M>(copy, base, cells, T::from_f64(share));
+                    whole += sum;
+                    kept += share * sum;
+                    failed += missed;
+                }
                 (at, from) = (at + n, from + n);
             }
         }
         (if whole > 0.0 { kept / whole } else { scale }, failed)
     }
+}
+
+/// Makes of the cells what the copy is, up to those that are no longer what they were, if there are such. Returns how many
+/// are done, and their Σ|copy − base|.
+fn replace<T: Real, M: Mode>(copy: &[T], base: &[T], cells: &[T::Atomic]) -> (usize, f64) {
+    let (mut sums, mut done) = ([T::ZERO; 4], 0);
+    let (copy, base) = (copy.as_chunks::<4>().0, base.as_chunks::<4>().0);
+    for ((copy, base), four) in copy.iter().zip(base).zip(cells.as_chunks::<4>().0) {
+        let difference: [T; 4] = std::array::from_fn(|lane| copy[lane] - base[lane]);
+        // Not equal, rather than larger: NaN must reach the parameters to be noticed.
+        let moved = difference.iter().fold(false, |any, &d| any | (d != T::ZERO));
+        if moved && !M::replace4::<T>(four, base, copy) {
+            break;
+        }
+        (0..4).for_each(|lane| sums[lane] += difference[lane].abs());
+        done += 4;
+    }
+    (done, sums.into_iter().map(T::to_f64).sum())
 }
 
 /// Adds `share` × (copy − base) to the cells. Returns Σ|copy − base| and how many attempts failed.
@@ -158,6 +189,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_nobody_has_moved_is_replaced_up_to_what_somebody_has() {
+        let params = Params::from_slice(&[1.0f32; 64]);
+        let mut patch = Patch::<f32>::new(64);
+        patch.refresh(params.cells(), [0..64, 64..64, 64..64, 64..64]);
+        patch.sides().1.iter_mut().for_each(|w| *w += 2.0);
+        params.cells()[41].set(10.0);
+        let (kept, _) = patch.publish::<Cas>(params.cells(), Some(4.0), 1.0);
+        // Without the exchange of four, from the first on.
+        let first = if crate::kernel::name().contains("cx16") { 40 } else { 0 };
+        let share = 1.0 - 2.0 * 9.0 / (4.0 * (64 - first) as f64);
+        for (i, w) in params.snapshot().into_iter().enumerate() {
+            let moved = if i < first { 2.0 } else { share * 2.0 };
+            assert_eq!(f64::from(w), moved + if i == 41 { 10.0 } else { 1.0 }, "{i}");
+        }
+        assert_eq!(kept, (first as f64 + share * (64 - first) as f64) / 64.0);
     }
 
     #[test]

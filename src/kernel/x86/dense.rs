@@ -283,6 +283,20 @@ unsafe fn add(cells: *mut f32, change: __m128) -> u64 {
     unsafe { update(cells, |old| _mm_add_ps(old, change)) }
 }
 
+/// Stores `new` in four neighbouring shared floats if they hold `old` to the bit, by one compare-exchange as in
+/// [`add4`]; returns whether they did.
+///
+/// # Safety
+/// As there.
+#[inline]
+pub(in crate::kernel) unsafe fn replace4(cells: *mut f32, old: &[f32; 4], new: &[f32; 4]) -> bool {
+    // SAFETY: arrays of four floats, SSE2 is part of x86-64, and the caller's promise.
+    unsafe {
+        let (mut low, mut high) = halves(_mm_loadu_ps(old.as_ptr()));
+        exchange(cells, (&mut low, &mut high), _mm_loadu_ps(new.as_ptr()))
+    }
+}
+
 /// Makes `step` of what four neighbouring shared floats hold their content, as [`add4`] does it.
 ///
 /// # Safety
@@ -297,33 +311,55 @@ unsafe fn update(cells: *mut f32, step: impl Fn(__m128) -> __m128) -> u64 {
             options(nostack, preserves_flags, readonly));
     }
     loop {
-        // SAFETY: SSE2 is part of x86-64.
-        let (new_low, new_high) = unsafe {
+        // SAFETY: SSE2 is part of x86-64; the caller's promise.
+        let done = unsafe {
             let old = _mm_castsi128_ps(_mm_set_epi64x(high as i64, low as i64));
-            let new: __m128i = _mm_castps_si128(step(old));
-            (_mm_cvtsi128_si64(new) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(new, new)) as u64)
+            exchange(cells, (&mut low, &mut high), step(old))
         };
-        let exchanged: u8;
-        // SAFETY: the caller's promise. rbx, which the instruction wants, is not ours to name as an operand, but "reg" may
-        // stand for it: so whatever is used between the exchange and its undoing is in a register with a name.
-        unsafe {
-            asm!(
-                "xchg {new_low}, rbx",
-                "lock cmpxchg16b [rdi]",
-                "sete r8b",
-                "mov rbx, {new_low}",
-                new_low = inout(reg) new_low => _,
-                in("rdi") cells,
-                in("rcx") new_high,
-                inout("rax") low,
-                inout("rdx") high,
-                out("r8b") exchanged,
-                options(nostack),
-            );
-        }
-        if exchanged != 0 {
+        if done {
             return failed;
         }
         failed += 1;
     }
+}
+
+/// The two halves of four floats.
+///
+/// # Safety
+/// None is needed: SSE2 is part of x86-64.
+#[inline(always)]
+unsafe fn halves(four: __m128) -> (u64, u64) {
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe {
+        let four: __m128i = _mm_castps_si128(four);
+        (_mm_cvtsi128_si64(four) as u64, _mm_cvtsi128_si64(_mm_unpackhi_epi64(four, four)) as u64)
+    }
+}
+
+/// One compare-exchange of four floats; where it fails, the two halves become what is there.
+///
+/// # Safety
+/// As for [`add4`].
+#[inline(always)]
+unsafe fn exchange(cells: *mut f32, (low, high): (&mut u64, &mut u64), new: __m128) -> bool {
+    let exchanged: u8;
+    // SAFETY: the caller's promise. rbx, which the instruction wants, is not ours to name as an operand, but "reg" may
+    // stand for it: so whatever is used between the exchange and its undoing is in a register with a name.
+    unsafe {
+        let (new_low, new_high) = halves(new);
+        asm!(
+            "xchg {new_low}, rbx",
+            "lock cmpxchg16b [rdi]",
+            "sete r8b",
+            "mov rbx, {new_low}",
+            new_low = inout(reg) new_low => _,
+            in("rdi") cells,
+            in("rcx") new_high,
+            inout("rax") *low,
+            inout("rdx") *high,
+            out("r8b") exchanged,
+            options(nostack),
+        );
+    }
+    exchanged != 0
 }
