@@ -1,4 +1,4 @@
-"""asyncsgd against those who train the same models, with 2 workers each: speed and quality, interleaved.
+"""asyncsgd against those who train the same models, with 2 workers each: seconds to equal quality, interleaved.
 
 usage: factors.py --folder DIR TASK …   (factors.sh calls it)
 
@@ -9,8 +9,11 @@ usage: factors.py --folder DIR TASK …   (factors.sh calls it)
                            the correlation with people's judgement of 353 pairs of words.
   network FOLDER           perceptron 784-128-10 on mini-batches of 64: PyTorch's Hogwild. The four files of MNIST.
 
-Each system runs in a process of its own, the systems taking turns; medians are told, with the least and the largest
-speed. Seconds are of training alone, as near as a system lets one know.
+Each system runs in a process of its own, with more and more epochs while that betters its quality on test data. What
+the better of two comes to is not asked of the other: the worse of their bests is the goal, or --goal. Then those with
+the fewest epochs that reach it take turns, and medians are told of seconds, speed and quality, and of the ratios of
+seconds within a round. With --epochs all run so long, and the least and the largest speed are told. Seconds are of
+training alone, as near as a system lets one know.
 """
 
 import argparse
@@ -28,6 +31,10 @@ import time
 import numpy as np
 
 WORKERS = 2
+# Epochs that are tried.
+GRID = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32]
+# So often in a row no more of them are worth trying.
+NO_BETTER = 3
 
 
 def asyncsgd(args, train, *options, workers=WORKERS):
@@ -54,17 +61,16 @@ def rate_of(record, unit=None):
 
 
 def ratings(args):
-    def ours(update):
-        options = ["--model", "mf:32", "--test", args.test, "--update", update, "--epochs", str(args.epochs or 10)]
+    def ours(update, epochs):
+        options = ["--model", "mf:32", "--test", args.test, "--update", update, "--epochs", str(epochs)]
         record = asyncsgd(args, args.train, *options)
         return *rate_of(record), record["final"]["rmse"]
 
-    epochs = args.peer_epochs or args.epochs or 10
     return {
-        "asyncsgd, cas": lambda: ours("cas"),
-        "asyncsgd, racy": lambda: ours("racy"),
-        "LIBMF": lambda: by_itself("libmf", args.train, args.test, args.l2 or 0.1, args.rate or 0.1, epochs),
-    }, "ratings/s", ["test RMSE"]
+        "asyncsgd, cas": lambda epochs: ours("cas", epochs),
+        "asyncsgd, racy": lambda epochs: ours("racy", epochs),
+        "LIBMF": lambda epochs: by_itself("libmf", args.train, args.test, args.l2 or 0.1, args.rate or 0.1, epochs),
+    }, "ratings/s", ["test RMSE"], min
 
 
 def peer_libmf(train, test, l2, rate, epochs):
@@ -91,18 +97,17 @@ def peer_libmf(train, test, l2, rate, epochs):
 
 
 def machines(args, model, kind, factors):
-    def ours():
-        options = ["--model", f"{model}:{factors}", "--test", args.test, "--epochs", str(args.epochs or 10)]
+    def ours(epochs):
+        options = ["--model", f"{model}:{factors}", "--test", args.test, "--epochs", str(epochs)]
         record = asyncsgd(args, args.train, *options)
         return *rate_of(record), record["final"]["log_loss"]
 
-    peers = {"asyncsgd": ours}
+    systems = {"asyncsgd": ours}
     if importlib.util.find_spec("xlearn"):
-        epochs = args.peer_epochs or args.epochs or 10
         out = os.path.join(args.folder, "xlearn")
-        setting = [kind, factors, args.train, args.test, out, args.l2 or 2e-5, args.rate or 0.2, epochs]
-        peers["xLearn"] = lambda: by_itself("xlearn", *setting)
-    return peers, "rows/s", ["test log-loss"]
+        setting = [kind, factors, args.train, args.test, out, args.l2 or 2e-5, args.rate or 0.2]
+        systems["xLearn"] = lambda epochs: by_itself("xlearn", *setting, epochs)
+    return systems, "rows/s", ["test log-loss"], min
 
 
 def peer_xlearn(kind, factors, train, test, out, l2, rate, epochs):
@@ -140,18 +145,17 @@ def peer_xlearn(kind, factors, train, test, out, l2, rate, epochs):
 def words(args):
     """Of gensim without the vocabulary, of fastText, which does not tell, with it."""
     length = sum(len(line.split()) for line in open(args.train, encoding="utf-8"))
-    epochs = args.epochs or 1
 
-    def ours():
+    def ours(epochs):
         out = os.path.join(args.folder, "words.bin")
         options = ["--model", "skipgram:100", "--epochs", str(epochs), "--save", out]
         return *rate_of(asyncsgd(args, args.train, *options), length * epochs), *meaning(out, args.test)
 
     def peer(name):
-        return by_itself(name, args.train, args.test, args.folder, args.peer_epochs or epochs, length)
+        return lambda epochs: by_itself(name, args.train, args.test, args.folder, epochs, length)
 
-    return {"asyncsgd": ours, "gensim": lambda: peer("gensim"), "fastText": lambda: peer("fasttext")}, \
-        "words/s", ["analogies, %", "pairs, ρ"]
+    systems = {"asyncsgd": ours, "gensim": peer("gensim"), "fastText": peer("fasttext")}
+    return systems, "words/s", ["analogies, %", "pairs, ρ"], max
 
 
 def meaning(path, questions):
@@ -194,36 +198,101 @@ def peer_fasttext(text, questions, folder, epochs, length):
 
 
 def network(args):
-    """Of PyTorch until its test accuracy is 97 %, or the epochs are done; of asyncsgd the whole run. "1 + 1" are two
-    runs with one worker each at the same time: as much as the machine gives to two workers who share nothing."""
+    """The goal is 97 %; PyTorch stops by itself when it is reached. "1 + 1" are two runs with one worker each at the
+    same time: as much as the machine gives to two workers who share nothing."""
+    args.goal = args.goal or 97.0
     images, test = (os.path.join(args.train, f"{name}-images-idx3-ubyte.gz") for name in ("train", "t10k"))
-    options = ["--model", "mlp:784-128-10", "--test", test, "--batch", "64", "--rate", "0.7",
-               "--epochs", str(args.epochs or 2)]
+    options = ["--model", "mlp:784-128-10", "--test", test, "--batch", "64", "--rate", "0.7"]
 
-    def ours(workers, *more):
-        record = asyncsgd(args, images, *options, *more, workers=workers)
+    def ours(epochs, workers, *more):
+        record = asyncsgd(args, images, *options, "--epochs", str(epochs), *more, workers=workers)
         return *rate_of(record), 100 * record["final"]["accuracy"]
 
-    def apart():
+    def apart(epochs):
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            runs = list(pool.map(lambda core: ours(1, "--pin", str(core)), (0, 1)))
+            runs = list(pool.map(lambda core: ours(epochs, 1, "--pin", str(core)), (0, 1)))
         return sum(run[0] for run in runs), max(run[1] for run in runs), min(run[2] for run in runs)
 
     def torch(processes):
         script = os.path.join(os.path.dirname(__file__), "hogwild_mnist.py")
-        setting = ["--processes", processes, "--rate", args.rate or 0.5, "--epochs", args.peer_epochs or 10]
+        setting = ["--processes", processes, "--rate", args.rate or 0.5, "--target", args.goal / 100, "--epochs", 10]
         command = [sys.executable, script, args.train, *map(str, setting)]
         told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         return told["samples_per_second"], told["seconds"] or float("nan"), 100 * told["accuracy"]
 
-    peers = {"asyncsgd, 1": lambda: ours(1), "asyncsgd, 1 + 1": apart, "asyncsgd, 2": lambda: ours(2)}
+    systems = {"asyncsgd, 1": lambda epochs: ours(epochs, 1), "asyncsgd, 1 + 1": apart,
+               "asyncsgd, 2": lambda epochs: ours(epochs, 2)}
     if importlib.util.find_spec("torch"):
-        peers |= {f"PyTorch, {n}": lambda n=n: torch(n) for n in (1, 2)}
-    return peers, "samples/s", ["accuracy, %"]
+        systems |= {f"PyTorch, {n}": lambda epochs, n=n: torch(n) for n in (1, 2)}
+    return systems, "samples/s", ["accuracy, %"], max
 
 
 TASKS = {"ratings": ratings, "machine": lambda args: machines(args, "fm", "fm", 8),
          "fields": lambda args: machines(args, "ffm", "ffm", 4), "words": words, "network": network}
+
+
+def search(run, better, goal):
+    """Runs of more and more epochs, by their number: until the goal is reached, or without one while they are better."""
+    found, since = {}, 0
+    for epochs in GRID:
+        before = [quality for _, _, quality, *_ in found.values()]
+        quality = (found.setdefault(epochs, run(epochs)))[2]
+        since = since + 1 if before and better(*before, quality) != quality else 0
+        if since == NO_BETTER or (goal is not None and reaches(quality, goal, better)):
+            break
+    return found
+
+
+def reaches(quality, goal, better):
+    return quality == goal or better(quality, goal) == quality
+
+
+def take_turns(runs, repeats):
+    """What each of some runs gives, round by round."""
+    found = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            found[name].append(run())
+    return found
+
+
+def show(name, rounds, *columns):
+    good = "".join(f"{statistics.median(column):14.4f}" for column in list(zip(*rounds))[2:])
+    print(f"{name:16}{''.join(columns)}{good}", flush=True)
+
+
+def to_equal_quality(systems, args, unit, qualities, better):
+    """Peer by peer."""
+    tried = {name: search(run, better, args.goal) for name, run in systems.items()}
+    best = {name: better(run[2] for run in found.values()) for name, found in tried.items()}
+    ours = [name for name in systems if name.startswith("asyncsgd")]
+    worse = max if better is min else min
+    for peer in (name for name in systems if name not in ours):
+        goal = args.goal if args.goal is not None else worse(best[name] for name in (peer, *ours))
+        fewest = {}
+        for name in (peer, *ours):
+            reaching = (n for n, run in tried[name].items() if reaches(run[2], goal, better))
+            if (epochs := next(reaching, None)) is None:
+                print(f"{name}: {goal:.4f} was not reached, {best[name]:.4f} was")
+            else:
+                fewest[name] = epochs
+        rounds = take_turns({name: lambda name=name, n=n: systems[name](n) for name, n in fewest.items()}, args.repeats)
+        heads = "".join(f"{quality:>14}" for quality in qualities)
+        print(f"to {goal:<13.4f}{'epochs':>8}{'seconds':>12}{'ratio':>8}{unit:>12}{heads}   (medians of {args.repeats})")
+        for name, found in rounds.items():
+            seconds, speed = (statistics.median(run[k] for run in found) for k in (1, 0))
+            ratio = statistics.median(other[1] / run[1] for run, other in zip(found, rounds.get(peer, found)))
+            show(name, found, f"{fewest[name]:8}{seconds:12.4f}{ratio:8.2f}{speed:12,.0f}")
+
+
+def for_epochs(systems, args, unit, qualities):
+    rounds = take_turns({name: lambda run=run: run(args.epochs) for name, run in systems.items()}, args.repeats)
+    heads = "".join(f"{quality:>14}" for quality in qualities)
+    print(f"{'':16}{unit:>12}{'least':>12}{'largest':>12}{'seconds':>12}{heads}   (medians of {args.repeats})")
+    for name, found in rounds.items():
+        speeds, seconds = ([run[k] for run in found] for k in (0, 1))
+        speeds = "".join(f"{speed:12,.0f}" for speed in (statistics.median(speeds), min(speeds), max(speeds)))
+        show(name, found, f"{speeds}{statistics.median(seconds):12.4f}")
 
 
 def main():
@@ -238,28 +307,22 @@ def main():
     parser.add_argument("train")
     parser.add_argument("test", nargs="?")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--peer-epochs", type=int)
+    parser.add_argument("--epochs", type=int, help="so many, whatever they come to")
+    parser.add_argument("--goal", type=float, help="the first quality that is shown, to be reached by each")
     parser.add_argument("--l2", type=float, help="the peer's penalty")
     parser.add_argument("--rate", type=float, help="the peer's rate")
-    parser.add_argument("--only", help="systems whose names contain this")
+    parser.add_argument("--only", help="systems whose names contain one of these, parted by commas")
     parser.add_argument("--option", action="append", default=[], help="of asyncsgd, such as --option=--rate=0.1")
     args = parser.parse_args()
     if args.test is None and args.task != "network":
         parser.error(f"{args.task}: a second file is missing")
-    peers, speed, qualities = TASKS[args.task](args)
-    peers = {name: run for name, run in peers.items() if (args.only or "") in name}
-    runs = {name: [] for name in peers}
-    for _ in range(args.repeats):
-        for name, run in peers.items():
-            runs[name].append(run())
-    heads = "".join(f"{quality:>14}" for quality in qualities)
-    print(f"{'':16}{speed:>12}{'least':>12}{'largest':>12}{'seconds':>10}{heads}   (medians of {args.repeats})")
-    for name, found in runs.items():
-        fast, seconds, *good = zip(*found)
-        fast = [statistics.median(fast), min(fast), max(fast)]
-        good = "".join(f"{statistics.median(column):14.4f}" for column in good)
-        print(f"{name:16}{''.join(f'{f:12,.0f}' for f in fast)}{statistics.median(seconds):10.3f}{good}")
+    systems, unit, qualities, better = TASKS[args.task](args)
+    wanted = args.only.split(",") if args.only else [""]
+    systems = {name: run for name, run in systems.items() if any(part in name for part in wanted)}
+    if args.epochs:
+        for_epochs(systems, args, unit, qualities)
+    else:
+        to_equal_quality(systems, args, unit, qualities, better)
 
 
 main()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares asyncsgd with LIBMF on ratings, with xLearn on rows of features and fields, with gensim and fastText on
-# text, and with PyTorch's Hogwild on images, interleaved; quality is shown beside speed. Everything that is installed
+# text, and with PyTorch's Hogwild on images, interleaved: seconds to equal quality. Everything that is installed
 # goes to target/compare (PyTorch: some gigabytes).
 # Usage: tools/compare/factors.sh ratings TRAIN TEST | machine TRAIN TEST | fields TRAIN TEST | words TEXT QUESTIONS
 #        | network FOLDER [--repeats N] [--epochs E] [--program FILE]; see factors.py
