@@ -117,6 +117,23 @@ impl Clock {
         Ticket { completed: self.increment(&self.done) + 1 }
     }
 
+    /// Counts so many updates that the only worker has made, one after the other, since it took its ticket. Returns the
+    /// ticket for its next one.
+    #[inline]
+    pub(crate) fn pass(&self, updates: u64) -> Ticket {
+        debug_assert!(self.alone, "updates of several workers have an order");
+        // Relaxed: nobody else writes them. Release: as in `finish`.
+        let completed = self.done.load(Ordering::Relaxed) + updates;
+        self.started.store(completed, Ordering::Relaxed);
+        self.done.store(completed, Ordering::Release);
+        Ticket { completed }
+    }
+
+    /// Whether only one worker ever commits.
+    pub(crate) fn is_for_one(&self) -> bool {
+        self.alone
+    }
+
     /// Sets both counters, to go on from an earlier run. Only while no update is under way.
     pub(crate) fn set(&self, iterations: u64) {
         // Relaxed: workers that start later see it by that.

@@ -2,6 +2,7 @@
 //!
 //! The engine is built on this; so is an application that has threads of its own.
 
+mod alone;
 mod block;
 mod direction;
 mod in_flight;

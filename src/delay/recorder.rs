@@ -89,15 +89,21 @@ impl Recorder {
     /// Records an update of this delay whose step was multiplied by `weight`.
     #[inline]
     pub fn record(&mut self, delay: u64, weight: f64) {
+        self.record_many(1, delay, weight);
+    }
+
+    /// Records so many updates, all of this delay and weight.
+    #[inline]
+    pub(crate) fn record_many(&mut self, updates: u64, delay: u64, weight: f64) {
         let Cells { totals, buckets } = &*self.cells;
         if delay > LARGEST {
-            saturated(totals);
+            saturated(totals, updates);
         }
         let delay = delay.min(LARGEST);
         // Relaxed: published by the Release stores below.
-        self.sum = self.sum.saturating_add(delay);
+        self.sum = self.sum.saturating_add(delay.saturating_mul(updates));
         totals.sum.store(self.sum, Ordering::Relaxed);
-        self.kept += weight;
+        self.kept += weight * updates as f64;
         totals.kept.store(self.kept, Ordering::Relaxed);
         if delay > self.max {
             self.max = delay;
@@ -106,8 +112,8 @@ impl Recorder {
         // Load and store, as this is the only writer. Release: who sees the count sees the totals that
         // belong to it.
         let bucket = &buckets[index(delay)];
-        bucket.store(bucket.load(Ordering::Relaxed) + 1, Ordering::Release);
-        self.count += 1;
+        bucket.store(bucket.load(Ordering::Relaxed) + updates, Ordering::Release);
+        self.count += updates;
         totals.count.store(self.count, Ordering::Release);
     }
 
@@ -118,9 +124,9 @@ impl Recorder {
 }
 
 #[cold]
-fn saturated(totals: &Totals) {
+fn saturated(totals: &Totals, updates: u64) {
     // Relaxed load and store: one writer; published with the bucket.
-    totals.saturated.store(totals.saturated.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    totals.saturated.store(totals.saturated.load(Ordering::Relaxed) + updates, Ordering::Relaxed);
 }
 
 impl Reader {

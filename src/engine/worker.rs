@@ -26,6 +26,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut patch = (plan.grid.is_some() && plan.hot > 0).then(|| Patch::new(plan.hot));
     let own = || Block::new(plan.hot, curvature).staggered(number, plan.workers);
     let mut block = (plan.block > 1 && patch.is_none()).then(own);
+    let together = worker.counts_together();
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
     let (mut busy, mut from, mut waited) = (0, ticket.clock.completed(), false);
@@ -46,6 +47,8 @@ pub(super) fn train<T: Real, O: Objective<T>>(
         } else if let Some(block) = &mut block {
             let buffers = (&mut gradient, inertia.as_deref_mut());
             ticket = worker.run_block(ticket, objective, buffers, block, course.pieces(c), plan.batch).next;
+        } else if together && inertia.is_none() {
+            ticket = worker.run_alone(objective, &mut gradient, course.pieces(c), plan.batch);
         } else {
             for batch in course.pieces(c).flat_map(|piece| batches(piece, plan.batch)) {
                 if let Some(hand) = &mut hand {

@@ -69,15 +69,18 @@ impl<T: Real> Core<T> {
         let mut steps = 0.0;
         let times = if objective.adds() { 1.0 + local.late } else { 1.0 };
         let mut view = block.view::<M>(cells, times);
-        for examples in pieces.flat_map(|piece| batches(piece, batch)) {
-            steps += 1.0;
-            objective.gradient(examples, &view, gradient);
-            // The shared part of a row is an update of its own.
-            let _guard = locked.then(|| self.params.locked());
-            let step = T::from_f64(rate);
-            match &mut inertia {
-                Some(inertia) => inertia.direction(objective, gradient, &view).descend(step, &mut view),
-                None => objective.descend(gradient, step, &mut view),
+        // Two loops, as an iterator over both asks of each example whether a piece has ended.
+        for piece in pieces {
+            steps += piece.len().div_ceil(batch) as f64;
+            for examples in batches(piece, batch) {
+                objective.gradient(examples, &view, gradient);
+                // The shared part of a row is an update of its own.
+                let _guard = locked.then(|| self.params.locked());
+                let step = T::from_f64(rate);
+                match &mut inertia {
+                    Some(inertia) => inertia.direction(objective, gradient, &view).descend(step, &mut view),
+                    None => objective.descend(gradient, step, &mut view),
+                }
             }
         }
         local.failed += view.failed_attempts();

@@ -101,6 +101,13 @@ impl Stepper {
         matches!(self.rule.weight, Weight::Budget1 { .. } | Weight::Budget2 { .. })
     }
 
+    /// Whether a gradient without delay takes the whole rate, whatever came before it, and the rule learns nothing from
+    /// it.
+    pub(crate) fn is_whole_at_once(&self) -> bool {
+        let learns = matches!(self.rule.weight, Weight::Tail { .. } | Weight::AdaDelay { .. });
+        !learns && !self.needs_spent() && self.mean_delay.is_none()
+    }
+
     /// Whether gradients that are not [admitted](Self::admits) advance the iteration counter all the same.
     /// Only [`Weight::Ringmaster`] counts applied updates alone.
     pub fn counts_ignored(&self) -> bool {

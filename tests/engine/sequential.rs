@@ -1,7 +1,7 @@
 //! One worker is sequential SGD.
 
 use super::problem::{Points, classes};
-use asyncsgd::step::{self, Schedule};
+use asyncsgd::step::{self, Schedule, StepRule, Weight};
 use asyncsgd::{BlockSize, Dataset, Logistic, Objective, Pin, Real, Run, Trainer, Update, model::Model};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -136,5 +136,28 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
         };
         assert_eq!(run(1), run(1), "block {block}");
         assert_ne!(run(1), run(2), "block {block}");
+    }
+}
+
+/// An alone worker counts its updates together; watched, one by one.
+#[test]
+fn updates_counted_together_are_those_counted_one_by_one() {
+    let data = classes(1000, 12, 4);
+    for (batch, rule) in [
+        (1, step::delay_adaptive(0.1)),
+        (3, step::constant(0.1)),
+        (1, StepRule { weight: Weight::Inverse { exponent: 0.5 }, ..step::delay_adaptive(0.1) }),
+    ] {
+        let run = |watched| {
+            let trainer = Trainer::new(Logistic::l2(1e-3)).workers(1).update(Update::Racy).batch(batch);
+            trainer.step(rule.clone()).epochs(2.5).profile(watched).run(&data).unwrap()
+        };
+        let (together, singly) = (run(false), run(true));
+        assert_eq!(bits(&together.weights), bits(&singly.weights));
+        let [a, b] = [&together, &singly].map(|run| run.delays());
+        let updates = together.last().examples.div_ceil(batch as u64);
+        assert!(a.count() >= updates && a.count() < updates + 100, "{} of {updates}", a.count());
+        assert_eq!((a.count(), a.max(), a.kept()), (b.count(), b.max(), b.kept()));
+        assert_eq!(together.expected_mean_delay(), singly.expected_mean_delay());
     }
 }
