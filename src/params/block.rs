@@ -121,7 +121,7 @@ impl<T: Real> Block<T> {
         let (base, base_rest) = self.base.as_chunks::<LINE>();
         let (lines, lines_rest) = cells[..self.local.len()].as_chunks::<LINE>();
         let (level, level_rest) = levels.as_chunks::<LINE>();
-        let mut sums = Sums::default();
+        let mut sums = Sums::<T>::default();
         for at in (self.first..lines.len()).chain(0..self.first) {
             let (local, base, line, level) = (&local[at], &base[at], &lines[at], &level[at]);
             if !known && at % (GROUP / LINE) == 0 {
@@ -166,7 +166,9 @@ impl<T: Real> Block<T> {
             sums.add(&[difference], &[change]);
             sums.failed += publish_one::<T, M>(cell, local, base, change);
         }
-        (if sums.whole > 0.0 { sums.kept / sums.whole } else { scale }, sums.failed)
+        let [whole, kept] =
+            [sums.whole, sums.kept].map(|lanes| lanes.into_iter().map(T::to_f64).sum::<f64>());
+        (if whole > 0.0 { kept / whole } else { scale }, sums.failed)
     }
 
     /// The index of the table for this reach and N, computed if it is not kept.
@@ -239,27 +241,24 @@ pub(super) fn undone<T: Real>(
     if own == 0.0 { 1.0 } else { (1.0 - met / own).clamp(1.0 / publications, 1.0) }
 }
 
-/// What a publication adds up to.
+/// What a publication adds up to, lane by lane: summing up each line by itself took a quarter of the time.
 #[derive(Default)]
-struct Sums {
+struct Sums<T> {
     /// Σ|d|, the difference, …
-    whole: f64,
+    whole: [T; LINE],
     /// … Σ|w·d|, what was published of it, …
-    kept: f64,
+    kept: [T; LINE],
     /// … and the attempts that failed.
     failed: u64,
 }
 
-impl Sums {
+impl<T: Real> Sums<T> {
     #[inline(always)]
-    fn add<T: Real, const N: usize>(&mut self, difference: &[T; N], change: &[T; N]) {
-        let (mut whole, mut kept) = (T::ZERO, T::ZERO);
+    fn add<const N: usize>(&mut self, difference: &[T; N], change: &[T; N]) {
         for lane in 0..N {
-            whole += difference[lane].abs();
-            kept += change[lane].abs();
+            self.whole[lane] += difference[lane].abs();
+            self.kept[lane] += change[lane].abs();
         }
-        self.whole += whole.to_f64();
-        self.kept += kept.to_f64();
     }
 }
 
