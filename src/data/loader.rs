@@ -149,8 +149,8 @@ impl Loader {
     }
 
     /// The number of features that the source needs (or [`Loader::features`] if that is more, but for tables with a value
-    /// for each); rows are checked as when loading,
-    /// and nothing is kept.
+    /// for each); rows are checked as when loading, and go into the [cache](Loader::cache), if there is one, by the
+    /// numbering of their own.
     ///
     /// # Errors
     /// As [`Loader::load`].
@@ -159,7 +159,7 @@ impl Loader {
         if self.table.missing == Missing::Mean {
             self.table.missing = Missing::Value(0.0);
         }
-        Ok(Self { like: None, cache: None, ..self }.load()?.features())
+        Ok(Self { like: None, ..self }.load()?.features())
     }
 
     /// Whether the data are CSV.
@@ -226,10 +226,14 @@ impl Loader {
                 (Dataset { name: name.into(), ..data }, origin, hashed.is_some())
             }
             other => {
-                let content = hashed.map_or_else(|| bytes.hash(), Ok)?;
-                let (mut data, text) = self.parse(name, bytes, Some(content))?;
+                // What is no packed file is hashed beside the parsing.
+                let packed = hashed.is_none() && bytes.is_packed()?;
+                let known = if packed { Some(bytes.hash()?) } else { hashed };
+                let (mut data, text) = self.parse(name, bytes, known)?;
                 data.cached.warning = other.and_then(Result::err);
                 data.cached.passed_over = !text;
+                let content =
+                    known.unwrap_or_else(|| u128::from_str_radix(&data.hash, 16).unwrap_or_default());
                 (data, Origin { content, stamp: stamp.unwrap_or_default(), seed: self.seed }, text)
             }
         };

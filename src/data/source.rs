@@ -128,10 +128,8 @@ impl Bytes {
     /// # Errors
     /// [`Error::Io`] where they cannot be read, [`Error::Input`] where they are compressed and damaged.
     pub fn unpacked(self, name: &str) -> Result<Self> {
+        let Some(format) = self.format()? else { return Ok(self) };
         let mut buffer = Vec::new();
-        let Some(format) = Format::of(self.part(0, self.len().min(Format::MAGIC), &mut buffer)?) else {
-            return Ok(self);
-        };
         let packed = self.part(0, self.len(), &mut buffer)?;
         format.decompress(packed).map(Bytes::Owned).map_err(|e| {
             let of_xz = e.get_ref().and_then(|e| e.downcast_ref::<liblzma::stream::Error>());
@@ -141,6 +139,18 @@ impl Bytes {
             let found = format!("a damaged or truncated {} stream ({e})", format.name());
             Error::input(name, 0, 0, found, "a whole one")
         })
+    }
+
+    fn format(&self) -> Result<Option<Format>> {
+        Ok(Format::of(self.part(0, self.len().min(Format::MAGIC), &mut Vec::new())?))
+    }
+
+    /// Whether the first of them say that they are compressed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be read.
+    pub fn is_packed(&self) -> Result<bool> {
+        Ok(self.format()?.is_some())
     }
 
     /// A regular file as it is; the content of anything else (a pipe, a device).
