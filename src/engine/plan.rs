@@ -266,6 +266,16 @@ impl Options {
                 topology.cores()
             ));
         }
+        let longest = blocks::longest(workers, examples).max(1);
+        if let BlockSize::Rows(_) = self.block
+            && workers > 1
+            && block > longest
+        {
+            warnings.push(format!(
+                "block {block}: an epoch gains less, as the workers see little of each other's steps; on {examples} \
+                 examples up to {longest} keep what it gains"
+            ));
+        }
         warnings.extend(self.optimizer.warning(workers));
         if self.hot.is_some_and(|hot| hot > 0) && hot == 0 {
             warnings.push("hot: nothing is copied, as each update is sent on its own".into());
