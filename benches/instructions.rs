@@ -1,8 +1,10 @@
 //! The inner loops, each in a function of its own, for `tools/instructions.sh` to count their instructions: a
-//! regression shows without timing. Prints the kernels in use, and the elements that each loop goes through.
+//! regression shows without timing. Prints the kernels in use, and the elements that each loop goes through. With
+//! two arguments, a block and a number of epochs, trains so by the engine and prints nothing: the difference of two
+//! numbers of epochs is what an epoch takes.
 
 use asyncsgd::{
-    Dataset, Hogwild, Objective, Params, Sink, Weights,
+    BlockSize, Dataset, Hogwild, Logistic, Objective, Params, Pin, Sink, Trainer, Weights,
     data::Synthetic,
     kernel::name as kernel_name,
     model::{Linear, LogisticLoss, Residuals},
@@ -13,7 +15,7 @@ use std::hint::black_box;
 
 const DENSE: usize = 1 << 16;
 
-type Logistic<'d> = Linear<'d, LogisticLoss>;
+type Bound<'d> = Linear<'d, LogisticLoss>;
 
 #[inline(never)]
 fn dot_plain(data: &Dataset, w: &[f32]) {
@@ -31,11 +33,7 @@ fn dot_shared(data: &Dataset, params: &Params<f32>) {
 
 /// One example after the other: gradient and step.
 #[inline(always)]
-fn train<P: Weights<f32> + ?Sized, S: Sink<f32>>(
-    model: &Logistic<'_>,
-    read: &P,
-    mut write: impl FnMut() -> S,
-) {
+fn train<P: Weights<f32> + ?Sized, S: Sink<f32>>(model: &Bound<'_>, read: &P, mut write: impl FnMut() -> S) {
     let mut gradient: Residuals<f32> = Objective::<f32>::buffer(model);
     for i in 0..Objective::<f32>::examples(model) {
         model.gradient(i..i + 1, read, &mut gradient);
@@ -44,7 +42,7 @@ fn train<P: Weights<f32> + ?Sized, S: Sink<f32>>(
 }
 
 #[inline(never)]
-fn train_plain(model: &Logistic<'_>, w: &mut [f32]) {
+fn train_plain(model: &Bound<'_>, w: &mut [f32]) {
     let mut gradient: Residuals<f32> = Objective::<f32>::buffer(model);
     for i in 0..Objective::<f32>::examples(model) {
         model.gradient(i..i + 1, &*w, &mut gradient);
@@ -53,12 +51,12 @@ fn train_plain(model: &Logistic<'_>, w: &mut [f32]) {
 }
 
 #[inline(never)]
-fn train_racy(model: &Logistic<'_>, params: &Params<f32>) {
+fn train_racy(model: &Bound<'_>, params: &Params<f32>) {
     train(model, params, || params.writer::<Racy>());
 }
 
 #[inline(never)]
-fn train_cas(model: &Logistic<'_>, params: &Params<f32>) {
+fn train_cas(model: &Bound<'_>, params: &Params<f32>) {
     train(model, params, || params.writer::<Cas>());
 }
 
@@ -70,6 +68,13 @@ fn update(shared: &Hogwild<f32>, updates: usize) {
     for _ in 0..updates {
         ticket = worker.apply(ticket, &[black_box(1e-9f32)][..]).next;
     }
+}
+
+/// One worker of the engine, whose only evaluation is at the end.
+fn engine(data: &Dataset, block: usize, epochs: usize) {
+    let trainer = Trainer::new(Logistic::l2(1e-3)).workers(1).pin(Pin::None).block(BlockSize::Rows(block));
+    let trainer = trainer.step(step::delay_adaptive(0.1)).epochs(epochs as f64).evaluate_every(epochs);
+    trainer.run(data).expect("sound options");
 }
 
 #[inline(never)]
@@ -95,6 +100,10 @@ fn dense_axpy_cas(params: &Params<f32>, x: &[f32]) {
 fn main() {
     let data = Synthetic::rcv1(1000).generate().expect("a small problem").data;
     let data = data.binary().expect("two classes").laid_out(0);
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    if let [block, epochs] = numbers[..] {
+        return engine(&data, block, epochs);
+    }
     let model = Linear::new(data.rows(), data.labels(), LogisticLoss, 1e-3, 0.0, None);
     let (nonzeros, updates) = (data.nonzeros(), 10_000);
     let mut w = vec![0f32; data.features()];
