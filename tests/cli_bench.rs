@@ -81,10 +81,35 @@ fn baselines_are_kept_and_compared() {
         assert!(["faster", "slower", "same", "unclear"].contains(&verdict));
     }
     assert!(case(2).is_null(), "two workers were not in the baseline");
-    let other = run("--rate 0.5 --baseline before");
-    assert_eq!(other.status.code(), Some(2));
-    assert!(stderr(&other).contains("rate \"auto\" there and \"0.5\" here"), "{}", stderr(&other));
-    fs::write(folder.path().join("asyncsgd/baselines/before.json"), "{}").unwrap();
+    for (options, told) in [
+        ("--rate 0.5", "rate \"auto\" there and \"0.5\" here"),
+        ("--zero-based", "reading \"\" there and \"indices from 0\" here"),
+        ("--test-fraction 0.25", "reading \"\" there and \"0.25 of the rows held out\" here"),
+    ] {
+        let other = run(&format!("{options} --baseline before"));
+        assert_eq!(other.status.code(), Some(2));
+        assert!(stderr(&other).contains(told), "{}", stderr(&other));
+    }
+    // As of a machine that is a thousand times slower: the times are told in units of its own plain loop.
+    let kept = folder.path().join("asyncsgd/baselines/before.json");
+    let mut slow: Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+    let slower = |time: &mut Value| *time = (1000.0 * time.as_f64().unwrap()).into();
+    slower(&mut slow["conditions"]["yardstick_ns"]);
+    for run in
+        slow["cases"].as_array_mut().unwrap().iter_mut().flat_map(|c| c["runs"].as_array_mut().unwrap())
+    {
+        slower(&mut run["seconds"]);
+        slower(&mut run["yardstick_ns"]);
+    }
+    fs::write(&kept, slow.to_string()).unwrap();
+    let compared = run("--workers 1 --json - --baseline before");
+    let record: Value = serde_json::from_str(&stdout(&compared)).unwrap();
+    for case in record["cases"].as_array().unwrap() {
+        let change = &case["change"];
+        assert!(change["ratio"].as_f64().unwrap() > 0.03 && change["verdict"] == "unclear", "{change}");
+    }
+    assert!(stderr(&compared).contains("the machine is in another state"), "{}", stderr(&compared));
+    fs::write(&kept, "{}").unwrap();
     let damaged = run("--baseline before");
     assert_eq!(damaged.status.code(), Some(2));
     assert_eq!(stderr(&damaged).lines().count(), 1, "{}", stderr(&damaged));

@@ -36,7 +36,7 @@ const IMPORTS: [(&str, &[&str]); 23] = [
         "sim",
         &["data", "delay", "error", "kernel", "law", "memory", "model", "params", "real", "step", "weights"],
     ),
-    ("roofline", &["kernel", "model", "params", "sync", "topology", "weights"]),
+    ("roofline", &["hogwild", "kernel", "model", "params", "step", "sync", "topology", "weights"]),
     ("record", &["delay", "error"]),
     ("report", &["delay", "error", "output", "record"]),
     // The program's parts see the library from outside, as `asyncsgd::`.

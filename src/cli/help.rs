@@ -244,7 +244,9 @@ the machine was busy, and where runs are too short or times spread too far.
 A kept result (--save-baseline) is compared by the median of all ratios of times now to
 then, with a 95 % interval by ranks (at least 4 repeats in both): faster or slower
 where it lies beyond 2 %, the same where it lies within, else unclear, and always
-unclear where the machine was busy.
+unclear where the machine was busy. Times are taken in units of a plain loop, the same in
+all versions, that is run before each repeat: a virtual machine can be twice as slow as
+an hour ago. Where that loop takes a quarter more or less there is no verdict either.
 
 Examples:
   asyncsgd bench
@@ -258,8 +260,9 @@ Examples:
 
 /// After `asyncsgd bench roofline --help`.
 pub const ROOFLINE: &str = "\
-Measured: memory bandwidth; additions to shared floats; dense loops over shared floats
-against the same over plain ones; a pass of logistic regression over the data on plain
+Measured: memory bandwidth; additions to shared floats; what the clock, the step rule and
+the recorder of delays take for an update; dense loops over shared floats against the
+same over plain ones; a pass of logistic regression over the data on plain
 floats by one thread, and how much of it training reaches, and of what the bandwidth and
 a compare-exchange for each value would allow (more than 1 where blocks spare them); and
 what cache lines that travel between two workers cost in blocks of several sizes, against

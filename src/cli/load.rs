@@ -106,6 +106,19 @@ impl Source {
         self.data.as_deref().unwrap_or(Path::new("-"))
     }
 
+    /// How the data are read, where something was said that makes other rows or labels of the same bytes.
+    pub fn reading(&self) -> String {
+        let Labels { column, file, missing } = &self.table;
+        let said = [
+            self.zero_based.then(|| "indices from 0".to_owned()),
+            column.as_ref().map(|column| format!("labels in column {column}")),
+            file.as_ref().map(|file| format!("labels of {}", file.display())),
+            (*missing != Missing::Refuse).then(|| format!("missing values {missing}")),
+            self.test_fraction.map(|share| format!("{share} of the rows held out")),
+        ];
+        said.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether rows are held out.
     pub fn holds_out(&self) -> bool {
         self.data.is_none() || self.test.is_some() || self.test_fraction.is_some()

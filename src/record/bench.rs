@@ -67,11 +67,16 @@ pub struct Settings {
     pub epochs: f64,
     /// The seed of everything random.
     pub seed: u64,
+    /// How the data were read, as far as it was said.
+    pub reading: String,
 }
 
 /// The state of the machine; `None` where the system does not tell.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Conditions {
+    /// The time of a nonzero in a plain loop that is the same in all versions, in ns
+    /// (`asyncsgd::roofline::yardstick`): the median of all repeats.
+    pub yardstick_ns: Option<f64>,
     /// The time of a cache line from core to core, in ns, before and after the runs.
     pub ping_pong_ns: Option<[f64; 2]>,
     /// Processes that wanted a core, over the minute before.
@@ -137,6 +142,8 @@ pub struct TimedRun {
     pub turn: usize,
     /// Training seconds.
     pub seconds: f64,
+    /// The time of a nonzero in the plain loop of [`Conditions::yardstick_ns`], before this repeat.
+    pub yardstick_ns: f64,
     /// The objective at the end.
     pub objective: f64,
     /// Training seconds to the first evaluation at or below the target.
@@ -163,7 +170,7 @@ pub struct Spread {
 pub struct Change {
     /// The baseline's median, in seconds.
     pub before: f64,
-    /// The median of all ratios of a time of now to a time of then.
+    /// The median of all ratios of a time of now to a time of then, each in units of the yardstick of its repeat.
     pub ratio: f64,
     /// A 95 % interval for it; `None` where there are too few runs for one.
     pub interval: Option<[f64; 2]>,

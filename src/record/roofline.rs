@@ -20,6 +20,8 @@ pub struct Roofline {
     pub read_bandwidth: [f64; 2],
     /// What an addition to a shared float takes.
     pub exchange: Exchange,
+    /// What the clock, the step rule and the recorder take for an update, in ns.
+    pub bookkeeping: f64,
     /// Dense loops over shared floats, racy, in ns an element.
     pub dense_shared: Dense,
     /// Dense loops over plain floats, in ns an element.
@@ -74,6 +76,8 @@ pub struct Pass {
     /// The data values a second, over the single compare-exchanges that the cores at work could make: at most 1 where
     /// each value costs one, more where blocks spare them.
     pub of_exchange: f64,
+    /// The share of the time that the clock, the step rule and the recorder take.
+    pub bookkeeping: f64,
 }
 
 /// Two workers that run blocks of one size, racy.

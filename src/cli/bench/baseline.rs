@@ -6,7 +6,7 @@
 use super::conditions::is_busy;
 use crate::cli::load::user_folder;
 use asyncsgd::output;
-use asyncsgd::record::{Bench, Case, Change, Conditions, Settings};
+use asyncsgd::record::{Bench, Case, Change, Conditions, Settings, Spread};
 use asyncsgd::report::write_json;
 use asyncsgd::{Error, Result, Stop};
 use serde::Deserialize;
@@ -18,6 +18,10 @@ const NOISE: f64 = 0.02;
 
 /// How often the interval of a ratio leaves the true one out.
 const MISSES: f64 = 0.05;
+
+/// How many times as long a plain loop may take as in the baseline before times in its units are not comparable: memory
+/// and exchanges do not all slow down with it.
+const PACE: f64 = 1.25;
 
 /// How many times longer a cache line may travel than in the baseline before several workers' times are not
 /// comparable.
@@ -78,6 +82,7 @@ struct Kept {
 #[derive(Deserialize)]
 struct Timed {
     seconds: f64,
+    yardstick_ns: f64,
     stop: String,
 }
 
@@ -139,7 +144,15 @@ impl Baseline {
             let when = ["in the baseline", "now"][usize::from(now)];
             bench.warnings.push(format!("no verdicts: the machine was busy {when}"));
         }
-        let quiet = !then && !now;
+        let paces = self.conditions.yardstick_ns.zip(bench.conditions.yardstick_ns);
+        let pace = paces.filter(|(then, now)| (then / now).max(now / then) > PACE);
+        if let Some((then, now)) = pace {
+            bench.warnings.push(format!(
+                "no verdicts: a plain loop took {then:.2} ns a nonzero in the baseline and {now:.2} ns now, so that the \
+                 machine is in another state"
+            ));
+        }
+        let quiet = !then && !now && pace.is_none();
         let mean = |conditions: &Conditions| conditions.ping_pong_ns.map(|[a, b]| (a + b) / 2.0);
         let travel = mean(&self.conditions).zip(mean(&bench.conditions));
         let moved = travel.filter(|(then, now)| (then / now).max(now / then) > PING_PONG);
@@ -162,8 +175,8 @@ impl Baseline {
 }
 
 fn change(kept: &Kept, case: &Case, comparable: bool) -> Option<Change> {
-    let before: Vec<f64> = kept.runs.iter().map(|run| run.seconds).collect();
-    let now: Vec<f64> = case.runs.iter().map(|run| run.seconds).collect();
+    let before: Vec<f64> = kept.runs.iter().map(|run| run.seconds / run.yardstick_ns).collect();
+    let now: Vec<f64> = case.runs.iter().map(|run| run.seconds / run.yardstick_ns).collect();
     if before.is_empty() || now.is_empty() {
         return None;
     }
@@ -179,7 +192,7 @@ fn change(kept: &Kept, case: &Case, comparable: bool) -> Option<Change> {
         Some([low, high]) if low >= 1.0 - NOISE && high <= 1.0 + NOISE => "same",
         _ => "unclear",
     };
-    let before = asyncsgd::record::Spread::of(before).median;
+    let before = Spread::of(kept.runs.iter().map(|run| run.seconds)).median;
     Some(Change { before, ratio, interval, verdict: verdict.into() })
 }
 

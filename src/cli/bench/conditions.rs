@@ -3,7 +3,7 @@
 //! Involuntary context switches are not told: the pool that evaluates objectives gives up its core whenever it finds
 //! no work, and the system counts that among them.
 
-use asyncsgd::record::Conditions;
+use asyncsgd::record::{Conditions, Spread};
 use asyncsgd::roofline;
 use std::fs;
 
@@ -46,6 +46,7 @@ impl Ticks {
 
 /// Watches the machine from its making on.
 pub struct Watch {
+    yardsticks: Vec<f64>,
     ping_pong: Option<f64>,
     load_average: Option<f64>,
     ticks: Option<Ticks>,
@@ -57,7 +58,14 @@ impl Watch {
         let load = fs::read_to_string("/proc/loadavg").ok();
         let load_average = load.and_then(|text| text.split_whitespace().next()?.parse().ok());
         let ping_pong = roofline::ping_pong();
-        Self { ping_pong, load_average, ticks: Ticks::now() }
+        Self { yardsticks: Vec::new(), ping_pong, load_average, ticks: Ticks::now() }
+    }
+
+    /// Measures how fast the machine is at the moment.
+    pub fn yardstick(&mut self) -> f64 {
+        let ns = roofline::yardstick();
+        self.yardsticks.push(ns);
+        ns
     }
 
     /// What there was since.
@@ -68,7 +76,9 @@ impl Watch {
             let total = after.total - before.total;
             (total > 0.0).then(|| ((part(&after) - part(&before)) / total).max(0.0))
         };
+        let yardsticks = self.yardsticks.iter().copied();
         Conditions {
+            yardstick_ns: (!self.yardsticks.is_empty()).then(|| Spread::of(yardsticks).median),
             load_average: self.load_average,
             others: share(|ticks| ticks.busy - ticks.own),
             steal: share(|ticks| ticks.steal),
@@ -122,6 +132,7 @@ mod tests {
     #[test]
     fn a_quiet_machine_raises_no_doubt_and_a_busy_one_does() {
         let quiet = Conditions {
+            yardstick_ns: None,
             ping_pong_ns: Some([60.0, 70.0]),
             load_average: Some(3.0),
             others: Some(0.01),
@@ -130,6 +141,7 @@ mod tests {
         assert_eq!(doubts(&quiet), [""; 0]);
         assert_eq!(doubts(&Conditions::default()), [""; 0]);
         let busy = Conditions {
+            yardstick_ns: None,
             ping_pong_ns: Some([60.0, 150.0]),
             others: Some(0.3),
             steal: Some(0.05),

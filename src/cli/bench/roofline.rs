@@ -83,9 +83,10 @@ pub fn run(args: Args) -> Result<u8> {
 
 fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<Roofline> {
     let cores = asyncsgd::Topology::detect().cores();
-    let watch = Watch::new();
+    let mut watch = Watch::new();
+    watch.yardstick();
     let read_bandwidth = [roofline::read_bandwidth(1), roofline::read_bandwidth(cores)];
-    let exchange = roofline::exchange();
+    let (exchange, bookkeeping) = (roofline::exchange(), roofline::bookkeeping());
     let (dense_shared, dense_plain) = roofline::dense();
 
     let racy = |workers, block| (workers, Update::Racy, BlockSize::Rows(block));
@@ -127,7 +128,7 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
     let (plain, seconds) = seconds.split_first().expect("the plain loop is always timed");
 
     let nonzeros = Objective::<f32>::nonzeros(&objective) as f64;
-    let pass = |name: String, workers: usize, times: &[f64]| {
+    let pass = |name: String, workers: usize, times: &[f64], updates: f64| {
         let spread = Spread::of(times.iter().copied());
         let bandwidth = read_bandwidth[usize::from(workers > 1)];
         Pass {
@@ -137,13 +138,17 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
             of_plain: Spread::of(plain.iter().zip(times).map(|(plain, time)| plain / time)),
             of_bandwidth: NONZERO * nonzeros / spread.median / bandwidth,
             of_exchange: 1e-9 * exchange.single * nonzeros / spread.median / workers as f64,
+            bookkeeping: 1e-9 * bookkeeping * updates / spread.median / workers as f64,
         }
     };
-    let mut passes = vec![pass("plain floats".into(), 1, plain)];
+    let mut passes = vec![pass("plain floats".into(), 1, plain, 0.0)];
     for ((&(workers, update, _), plan), times) in setups.iter().zip(&plans).zip(seconds).take(told) {
         let block = if plan.block > 1 { format!("blocks of {}", plan.block) } else { "direct".into() };
         let plural = if workers == 1 { "" } else { "s" };
-        passes.push(pass(format!("{workers} worker{plural}, {update}, {block}"), workers, times));
+        // One worker's direct updates are counted by the chunk.
+        let counted = if workers > 1 { plan.block } else { plan.chunk };
+        let updates = data.len().div_ceil(counted) as f64;
+        passes.push(pass(format!("{workers} worker{plural}, {update}, {block}"), workers, times, updates));
     }
 
     let model = roofline::Traffic::new(&data.counts(), data.len(), size_of::<f32>());
@@ -169,6 +174,7 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
             packed: exchange.packed,
             contended: exchange.contended,
         },
+        bookkeeping,
         dense_shared: dense(dense_shared),
         dense_plain: dense(dense_plain),
         passes,

@@ -66,6 +66,7 @@ impl<K: Kind> Sweep<'_, K> {
             batch: training.batch,
             epochs: training.epochs,
             seed: training.seed,
+            reading: self.plan.source.reading(),
         }
     }
 
@@ -100,9 +101,10 @@ impl<K: Kind> Sweep<'_, K> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(settings.seed);
         let mut taken: Vec<Option<Taken>> = plan.cases.iter().map(|_| None).collect();
         let all = order.len() * (plan.warm_up + plan.repeats);
-        let watch = Watch::new();
+        let mut watch = Watch::new();
         'rounds: for round in 0..plan.warm_up + plan.repeats {
             order.shuffle(&mut rng);
+            let yardstick_ns = watch.yardstick();
             for (turn, &case) in order.iter().enumerate() {
                 let training = &plan.cases[case];
                 bar.count(round * order.len() + turn, all);
@@ -124,6 +126,7 @@ impl<K: Kind> Sweep<'_, K> {
                             repeat,
                             turn,
                             seconds: run.last().train_seconds,
+                            yardstick_ns,
                             objective: run.last().objective,
                             to_target: plan.target.and_then(|target| reached(&run, target)),
                             mean_delay: run.delays().mean(),
@@ -312,6 +315,7 @@ mod tests {
             repeat: 0,
             turn: 0,
             seconds,
+            yardstick_ns: 1.0,
             objective: 1.0,
             to_target: None,
             mean_delay: 0.0,

@@ -1,7 +1,7 @@
 //! A benchmark as one self-contained page: tables, the times of all runs, and the objective over time.
 
 use super::super::svg::COLOURS;
-use super::table::{cells, change, changes_head, delays, delays_head, facts, head};
+use super::table::{UNITS, cells, change, changes_head, delays, delays_head, facts, head};
 use crate::record::Bench;
 use plotters::prelude::*;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ pub fn write_bench_html(out: &mut dyn Write, bench: &Bench) -> io::Result<()> {
     let rows: Vec<Vec<String>> = bench.cases.iter().map(|case| delays(bench, case)).collect();
     table(out, "data", Some(&delays_head(bench)), &rows)?;
     if let Some(baseline) = &bench.baseline {
-        writeln!(out, "<h2>Against the baseline {}: time now over time then</h2>", escape(baseline))?;
+        writeln!(out, "<h2>Against the baseline {}: {UNITS}</h2>", escape(baseline))?;
         let rows: Vec<Vec<String>> = bench.cases.iter().map(|case| change(bench, case)).collect();
         table(out, "data", Some(&changes_head(bench)), &rows)?;
     }

@@ -44,6 +44,7 @@ pub fn write_roofline(out: &mut dyn Write, roofline: &Roofline, style: Style) ->
                 exchange.single / exchange.packed
             ),
         ),
+        ("updates", format!("clock, step rule and recorder {:.1} ns", roofline.bookkeeping)),
     ];
     for (label, text) in facts {
         title(out, style, &format!("{label:12}"))?;
@@ -64,8 +65,16 @@ pub fn write_roofline(out: &mut dyn Write, roofline: &Roofline, style: Style) ->
     ];
     table(out, style, &dense, 1)?;
     writeln!(out)?;
-    let mut rows =
-        vec![words(&["pass", "ms", "spread", "nonzeros/s", "of plain", "of bandwidth", "of exchanges"])];
+    let mut rows = vec![words(&[
+        "pass",
+        "ms",
+        "spread",
+        "nonzeros/s",
+        "of plain",
+        "of bandwidth",
+        "of exchanges",
+        "clock",
+    ])];
     rows.extend(roofline.passes.iter().map(|pass| {
         vec![
             pass.name.clone(),
@@ -75,6 +84,7 @@ pub fn write_roofline(out: &mut dyn Write, roofline: &Roofline, style: Style) ->
             format!("{:.2}", pass.of_plain.median),
             format!("{:.2}", pass.of_bandwidth),
             format!("{:.2}", pass.of_exchange),
+            format!("{:.1} %", 100.0 * pass.bookkeeping),
         ]
     }));
     table(out, style, &rows, 1)?;

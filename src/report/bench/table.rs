@@ -20,7 +20,7 @@ pub fn write_bench(out: &mut dyn Write, bench: &Bench, style: Style) -> io::Resu
     table(out, style, &rows, names(bench).len())?;
     if let Some(baseline) = &bench.baseline {
         writeln!(out)?;
-        writeln!(out, "against the baseline {baseline}, time now over time then")?;
+        writeln!(out, "against the baseline {baseline}, {UNITS}")?;
         let mut rows = vec![changes_head(bench)];
         rows.extend(bench.cases.iter().map(|case| change(bench, case)));
         table(out, style, &rows, names(bench).len())?;
@@ -30,6 +30,9 @@ pub fn write_bench(out: &mut dyn Write, bench: &Bench, style: Style) -> io::Resu
     }
     bench.warnings.iter().try_for_each(|warning| writeln!(out, "warning: {warning}"))
 }
+
+/// What the ratios of a comparison are of.
+pub(super) const UNITS: &str = "time now over time then, each in units of the plain loop at that time";
 
 /// What was run and where: labels and texts.
 pub(super) fn facts(bench: &Bench) -> Vec<(&'static str, String)> {
@@ -81,6 +84,7 @@ pub(super) fn facts(bench: &Bench) -> Vec<(&'static str, String)> {
 pub(super) fn state(conditions: &Conditions) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let parts = [
+        conditions.yardstick_ns.map(|ns| format!("plain loop {ns:.2} ns a nonzero")),
         conditions.ping_pong_ns.map(|[before, after]| {
             format!("cache line from core to core {before:.0} ns before, {after:.0} ns after")
         }),
