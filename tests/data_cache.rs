@@ -180,6 +180,12 @@ fn options_and_files_have_entries_of_their_own() {
         assert_eq!(test().intercept(), train.intercept());
     }
     assert!(Loader::new(&other).cache(&cache).like(&b).load().is_ok());
+
+    // The features that a test set needs are told from an entry, too.
+    let third = folder.path().join("third.svm");
+    fs::copy(&file, &third).unwrap();
+    assert_eq!(Loader::new(&third).cache(&cache).dimension().unwrap(), a.features());
+    assert!(load(&third, &cache, 0).cached().read);
 }
 
 #[test]
