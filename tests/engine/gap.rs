@@ -73,6 +73,6 @@ fn automatic_blocks_keep_the_sequential_gap() {
         // Far too long ones lose progress and nothing else.
         let (blocks, _) = gaps(&data, best, rate, 8, BlockSize::Rows(1024));
         println!("{name}, blocks of 1024: {blocks:.4?}");
-        assert!(blocks.is_sorted_by(|a, b| b < a) && blocks[3] < 0.2, "{blocks:.4?}");
+        assert!(blocks[3] < blocks[0] / 2.0 && blocks[3] < 0.1, "{blocks:.4?}");
     }
 }
