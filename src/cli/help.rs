@@ -262,9 +262,9 @@ Examples:
 pub const ROOFLINE: &str = "\
 Measured: memory bandwidth; additions to shared floats; what the clock, the step rule and
 the recorder of delays take for an update; dense loops over shared floats against the
-same over plain ones; a pass of logistic regression over the data on plain
-floats by one thread, and how much of it training reaches, and of what the bandwidth and
-a compare-exchange for each value would allow (more than 1 where blocks spare them); and
+same over plain ones; a pass of logistic regression over the data on plain floats by one
+thread, and how much of it training reaches, and of what the bandwidth and a
+compare-exchange for each value would allow (more than 1 where blocks spare them); and
 what cache lines that travel between two workers cost in blocks of several sizes, against
 a model of how many there are. The model then tells what to expect of more workers; the
 library's documentation (asyncsgd::roofline) has its formulas.";
