@@ -35,6 +35,14 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The operating system refused to start a thread.
+    #[error("cannot start {thread}: {source}")]
+    Thread {
+        /// What the thread was for.
+        thread: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// A worker (the objective it ran) panicked; the message is the panic's.
     #[error("worker {worker} panicked: {message}")]
     Panic {
@@ -92,11 +100,24 @@ impl Error {
         Error::Io { action, path: path.into(), source }
     }
 
+    /// An error of the operating system while starting the `number`th (from 0) of so many workers.
+    pub(crate) fn worker(number: usize, workers: usize, source: std::io::Error) -> Self {
+        Error::Thread { thread: format!("worker {} of {workers}", number + 1), source }
+    }
+
+    /// An error of the operating system while starting so many threads of a pool.
+    pub(crate) fn pool(threads: usize, source: rayon::ThreadPoolBuildError) -> Self {
+        Error::Thread {
+            thread: format!("a pool of {threads} threads"),
+            source: std::io::Error::other(source),
+        }
+    }
+
     /// The exit code of the command line: 2 for bad input or usage, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Input { .. } | Error::Usage(_) => 2,
-            Error::Io { .. } | Error::Panic { .. } => 1,
+            Error::Io { .. } | Error::Thread { .. } | Error::Panic { .. } => 1,
         }
     }
 }

@@ -56,7 +56,7 @@ const OUTSIDE: [(&str, &[&str]); 15] = [
     // An objective that waits.
     ("std::thread::sleep", &["sync.rs", "cli/reproduce/guard.rs"]),
     // A reader that feeds a stream.
-    ("std::thread::spawn", &["cli/stream.rs"]),
+    ("std::thread::Builder", &["cli/stream.rs"]),
     ("std::thread", &["sync.rs"]),
     ("core::sync", &[]),
     ("loom", &["sync.rs", "models.rs"]),

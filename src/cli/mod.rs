@@ -62,7 +62,7 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
-        Ok(cli) => match cli.command {
+        Ok(cli) => start_pool().and_then(|()| match cli.command {
             Command::Train(args) => train::run(*args),
             Command::Stream(args) => stream::run(args),
             Command::Predict(args) => predict::run(&args),
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
             Command::Profile(args) => profile::run(*args),
             Command::Bench(args) => bench::run(*args),
             Command::Completions(args) => completions::run(&args),
-        },
+        }),
         Err(e) => usage(&e),
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
@@ -85,6 +85,12 @@ pub fn main() -> ExitCode {
         }
         error.exit_code()
     }))
+}
+
+/// Starts the threads that load and evaluate, which would panic where the system refuses them later.
+fn start_pool() -> Result<()> {
+    let refused = |e| Error::Thread { thread: "the pool of threads".into(), source: io::Error::other(e) };
+    rayon::ThreadPoolBuilder::new().build_global().map_err(refused)
 }
 
 /// Help and version go to standard output; what clap complains about becomes a line.

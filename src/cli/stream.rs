@@ -114,7 +114,8 @@ pub fn run(args: Args) -> Result<u8> {
                 super::say(progress(&now));
             }
         });
-        let reading = std::thread::spawn(move || read(batches, &feed));
+        let refused = |source| Error::Thread { thread: "the reader of the text".into(), source };
+        let reading = std::thread::Builder::new().spawn(move || read(batches, &feed)).map_err(refused)?;
         let run = online.run(&shared, examples)?;
         // The end of the stream is that of the text, or the reader's error. Where workers ended it the reader may wait for
         // text that never comes.

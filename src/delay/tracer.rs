@@ -81,12 +81,12 @@ impl Tracer {
     /// Begins a trace and starts the thread that writes it.
     ///
     /// # Errors
-    /// That the head cannot be written.
+    /// That the head cannot be written, or the system starts no thread.
     pub fn new(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         out.write_all(&HEAD)?;
         let (full, blocks) = bounded(ON_THE_WAY);
         let (used, empty) = bounded(ON_THE_WAY);
-        let writer = thread::spawn(move || {
+        let write = move || {
             let (mut failed, mut begun) = (None, false);
             let mut summary = Summary { bytes: HEAD.len() as u64, ..Summary::default() };
             for message in &blocks {
@@ -119,7 +119,8 @@ impl Tracer {
             out.flush()?;
             summary.bytes += (BLOCK_HEADER + 8) as u64;
             Ok(summary)
-        });
+        };
+        let writer = thread::Builder::new().spawn(write)?;
         let (waits, waited) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         Ok(Tracer { line: Line { full, empty, waits, waited }, writer })
     }

@@ -91,9 +91,11 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
     let iterations = objective.examples().div_ceil(if plan.block > 1 { plan.block } else { plan.batch });
     let params = Params::from_slice(&options.initial(objective));
     let (rule, epoch) = (plan.step.clone(), iterations as f64);
+    // Leashed workers write no shared floats.
+    let update = if let Update::Leashed { .. } = plan.update { Update::Cas } else { plan.update };
     let hogwild = match plan.workers {
-        1 => Hogwild::for_one(params, rule, plan.update, epoch)?,
-        workers => Hogwild::with(params, rule, workers, plan.update, epoch)?,
+        1 => Hogwild::for_one(params, rule, update, epoch)?,
+        workers => Hogwild::with(params, rule, workers, update, epoch)?,
     };
     let average = Average::new(plan.averaging, plan.epochs, objective.parameters(), objective.nonzeros());
     let beside = Beside::new(average, plan.optimizer, plan.workers, objective.parameters());
@@ -146,27 +148,32 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
         monitor.resume(saved);
     }
     let joined = scope(|scope| {
-        let handles: Vec<_> = workers
+        // Those that the system does not start leave, too: who holds the workers, and those that run, would await them.
+        let leaving: Vec<_> = (0..plan.workers).map(|_| Leave(&gate)).collect();
+        let handles: Result<Vec<_>> = workers
             .iter_mut()
             .zip(&plan.pins)
+            .zip(leaving)
             .enumerate()
-            .map(|(number, (worker, &pin))| {
+            .map(|(number, ((worker, &pin), leave))| {
                 let (gate, course, plan) = (&*gate, &course, &plan);
                 let beside = (number, &beside, leash.as_deref());
                 let bounds = Some(&bounds[..]).filter(|bounds| !bounds.is_empty());
-                scope.spawn(move |_| {
-                    let _leave = Leave(gate);
+                let work = move |_: &_| {
+                    let _leave = leave;
                     let pinned = pin.is_none_or(crate::topology::pin_current);
                     (pinned, worker::train(worker, objective, bounds, plan, (course, gate), beside))
-                })
+                };
+                scope.builder().spawn(work).map_err(|e| Error::worker(number, plan.workers, e))
             })
             .collect();
+        let handles = handles?;
         let stop = monitor.watch();
         let outcomes: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
-        (stop, outcomes)
+        Ok::<_, Error>((stop, outcomes))
     });
     // The scope fails only if a thread panicked without having been joined.
-    let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (stop, outcomes) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let weights = monitor.weights(stop);
     let Monitor { series, phases, mut readers, seconds, warnings, keeper, .. } = monitor;
     plan.warnings.extend(warnings.into_iter().chain(live.warning()));
@@ -235,7 +242,7 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
         saved.header.note.clone_from(&keeping.note);
         Keeper::new(keeping, saved)
     });
-    Ok((keeper, resumed))
+    Ok((keeper.transpose()?, resumed))
 }
 
 /// What decides, besides the data's order, every number of a run; not when it ends.

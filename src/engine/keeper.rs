@@ -1,7 +1,7 @@
 //! Saves a run while it goes on: gathered by the monitor while the workers are held, written on a thread of its own.
 
 use super::checkpoint::{Every, Keeping, Saved};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::real::Real;
 use crate::sync::{Receiver, Sender, bounded, thread};
 use std::time::{Duration, Instant};
@@ -21,19 +21,23 @@ pub(super) struct Keeper<T: Real> {
 }
 
 impl<T: Real> Keeper<T> {
-    pub(super) fn new(keeping: &Keeping, buffers: Saved<T>) -> Self {
+    /// # Errors
+    /// [`Error::Thread`] where the system starts no thread.
+    pub(super) fn new(keeping: &Keeping, buffers: Saved<T>) -> Result<Self> {
         let (to_write, jobs) = bounded::<Saved<T>>(1);
         let (done, written) = bounded(1);
         let path = keeping.path.clone();
-        let writer = thread::spawn(move || {
+        let write = move || {
             for mut saved in jobs {
                 let outcome = saved.write(&path);
                 if done.send((saved, outcome)).is_err() {
                     return;
                 }
             }
-        });
-        Self {
+        };
+        let refused = |source| Error::Thread { thread: "the writer of checkpoints".into(), source };
+        let writer = thread::Builder::new().spawn(write).map_err(refused)?;
+        Ok(Self {
             every: keeping.every,
             to_write: Some(to_write),
             written,
@@ -42,7 +46,7 @@ impl<T: Real> Keeper<T> {
             last: Instant::now(),
             last_epoch: 0,
             failure: None,
-        }
+        })
     }
 
     /// How long there is nothing to save, at most: a moment longer where the disk is slow.

@@ -195,8 +195,7 @@ impl<T: Real> Solve<'_, T> {
                 }
             };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(pin).build();
-            let pool =
-                pool.map_err(|e| Error::usage(format!("workers: the system starts no threads: {e}")))?;
+            let pool = pool.map_err(|e| Error::pool(threads, e))?;
             self.refine(&mut run, linear, &pool, &mut keeper)?;
         }
         run.plan.warnings.extend(keeper.and_then(Keeper::finish));

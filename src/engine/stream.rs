@@ -230,8 +230,8 @@ impl<'a, L: Loss> Online<'a, L> {
     ///
     /// # Errors
     /// [`Error::Usage`] where options are out of range, where `shared` has not as many parameters as the stream has
-    /// features, or a label is neither −1 nor 1 and the loss needs those; [`Error::Panic`] where the loss panicked.
-    /// Producers find the stream closed then.
+    /// features, or a label is neither −1 nor 1 and the loss needs those; [`Error::Thread`] where the system
+    /// does not start all threads; [`Error::Panic`] where the loss panicked. Producers find the stream closed then.
     pub fn run<T: Real>(mut self, shared: &Hogwild<T>, stream: Stream) -> Result<StreamRun> {
         let _over = Control::until_dropped(&self.live.control);
         let topology = Topology::detect();
@@ -265,12 +265,13 @@ impl<'a, L: Loss> Online<'a, L> {
         // Closed when the last worker leaves, by whom the monitor learns of it.
         let (alive, ended) = bounded::<()>(0);
         let outcomes = scope(|scope| {
-            let handles: Vec<_> = pins
+            let handles: Result<Vec<_>> = pins
                 .iter()
                 .zip(crew.drain(..))
-                .map(|(&pin, mut worker)| {
+                .enumerate()
+                .map(|(number, (&pin, mut worker))| {
                     let (from, alive) = (stream.from.clone(), alive.clone());
-                    scope.spawn(move |_| {
+                    let work = move |_: &_| {
                         let _alive = alive;
                         let stop = StopOthers(&live.control);
                         let pinned = pin.is_none_or(crate::topology::pin_current);
@@ -284,19 +285,21 @@ impl<'a, L: Loss> Online<'a, L> {
                         let core = pin.filter(|_| pinned);
                         let report = WorkerReport { delays, failed_attempts, timing: None, core };
                         learnt.map(|ended| (ended, report))
-                    })
+                    };
+                    scope.builder().spawn(work).map_err(|e| Error::worker(number, workers, e))
                 })
                 .collect();
             drop((alive, stream));
-            // Also if the observer panics: the workers would wait for the stream's end.
+            // Also if not all have started, or the observer panics: they would wait for the stream's end.
             let _stop = StopOthers(&live.control);
+            let handles = handles?;
             while ended.recv_timeout(TICK).is_err_and(|e| e.is_timeout()) {
                 (self.observer)(live.progress());
             }
-            handles.into_iter().map(|handle| handle.join()).collect::<Vec<_>>()
+            Ok::<_, Error>(handles.into_iter().map(|handle| handle.join()).collect::<Vec<_>>())
         });
         // The scope fails only if a thread panicked without having been joined.
-        let outcomes = outcomes.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let outcomes = outcomes.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let (mut reports, mut stopped) = (Vec::with_capacity(workers), false);
         for (number, outcome) in outcomes.into_iter().enumerate() {
             let outcome =

@@ -28,12 +28,15 @@ pub(super) fn available() -> usize {
 
 /// Runs `work(0)`, `work(1)`, … at the same time, each on a thread of its own, pinned where there are cores enough, and
 /// returns what they return. The calling thread is left where it is.
+///
+/// # Panics
+/// If the system does not start so many threads.
 pub(super) fn together<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let pins = Topology::detect().plan(&Pin::Auto, threads).unwrap_or_else(|_| vec![None; threads]);
     let (arrived, work) = (&AtomicU64::new(0), &work);
     let outcomes = scope(|scope| {
         let start = |(thread, &pin): (usize, &Option<usize>)| {
-            scope.spawn(move |_| {
+            let timed = move |_: &_| {
                 pin.map(pin_current);
                 // Relaxed: only the moment counts.
                 arrived.fetch_add(1, Ordering::Relaxed);
@@ -41,6 +44,11 @@ pub(super) fn together<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync
                     thread::yield_now();
                 }
                 work(thread)
+            };
+            scope.builder().spawn(timed).unwrap_or_else(|e| {
+                // Relaxed: those that have started would wait for ever.
+                arrived.store(threads as u64, Ordering::Relaxed);
+                panic!("cannot start thread {} of {threads}: {e}", thread + 1)
             })
         };
         let handles: Vec<_> = pins.iter().enumerate().map(start).collect();
@@ -50,9 +58,9 @@ pub(super) fn together<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync
     outcomes.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The time in ns that a cache line takes from one core to another at present, or `None` on one core: two threads
-/// on the first two cores that we may use write to it in turn, each as soon as it sees what the other wrote. The
-/// median of 25 batches of 2,000 transfers, of fewer where that takes longer than a tenth of a second.
+/// The time in ns that a cache line takes from one core to another at present, or `None` on one core or where the system
+/// starts no threads: two threads on the first two cores that we may use write to it in turn, each as soon as it sees what
+/// the other wrote. The median of 25 batches of 2,000 transfers, of fewer where that takes longer than a tenth of a second.
 ///
 /// It depends on which physical cores stand behind the two, so that it changes from hour to hour on a virtual
 /// machine; what two workers cost each other is a multiple of it.
@@ -61,7 +69,7 @@ pub fn ping_pong() -> Option<f64> {
     let ball = &CachePadded::new(AtomicU64::new(0));
     // Acquire and Release in both threads, as between a worker that publishes and one that reads.
     let batches = scope(|scope| {
-        scope.spawn(move |_| {
+        let back = move |_: &_| {
             pin_current(cores[1]);
             loop {
                 // Acquire and Release: see above.
@@ -71,8 +79,8 @@ pub fn ping_pong() -> Option<f64> {
                     _ => spin_loop(),
                 }
             }
-        });
-        let first = scope.spawn(move |_| {
+        };
+        let forth = move |_: &_| {
             pin_current(cores[0]);
             let turn = |turn: u64| {
                 // Release and Acquire: see above.
@@ -92,10 +100,16 @@ pub fn ping_pong() -> Option<f64> {
             // Release: as every stroke.
             ball.store(STOP, Ordering::Release);
             batches
-        });
-        first.join()
+        };
+        scope.builder().spawn(back).ok()?;
+        let Ok(first) = scope.builder().spawn(forth) else {
+            // Release: as every stroke.
+            ball.store(STOP, Ordering::Release);
+            return None;
+        };
+        first.join().ok()
     });
-    let mut batches = batches.ok()?.ok()?;
+    let mut batches = batches.ok()??;
     batches.sort_by(f64::total_cmp);
     Some(batches[batches.len() / 2])
 }
