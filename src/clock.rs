@@ -15,10 +15,21 @@
 //! n − 1, whatever their speeds: each update is in flight for τ + 1 iterations, and n are in flight at any
 //! time (Koloskova, Stich and Jaggi 2022, Remark 5). [`mean_delay`] is the exact form.
 //!
+//! Updates can be **held** before they write ([`Clock::hold`]): whoever holds them finds the parameters after whole
+//! updates. Whether they are stands in `started` itself, above the count, so that the increment tells each update whether
+//! it was begun before, and nothing is added to an update's way.
+//!
 //! `done` is incremented with release and read with acquire: whoever reads s sees every store of the
 //! updates that s counts. `tests/loom.rs` checks this, and that no increment is lost.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Condvar, Mutex, MutexGuard, Ordering, thread};
+
+/// In `started`, the number of holds begun and ended, of which two bits are left: while it is odd, updates are held. One
+/// that was held sees by the other bit whether that is the next hold, which waits for it.
+const PHASE: u64 = 1 << 62;
+
+/// … and below it the count.
+const COUNT: u64 = PHASE - 1;
 
 /// The two counters, each on a cache line of its own.
 pub struct Clock {
@@ -26,6 +37,19 @@ pub struct Clock {
     done: CachePadded<AtomicU64>,
     /// Only one worker ever commits.
     alone: bool,
+    /// Taken by whoever holds updates.
+    turn: Mutex<()>,
+    /// Where held updates wait.
+    held: Mutex<()>,
+    released: Condvar,
+}
+
+/// Updates are held as long as this lives.
+pub(crate) struct Hold<'a> {
+    clock: &'a Clock,
+    _turn: MutexGuard<'a, ()>,
+    /// Updates that are complete.
+    pub iterations: u64,
 }
 
 /// What a worker holds between its read and its write: the updates completed when it read.
@@ -56,7 +80,8 @@ impl Clock {
     /// A clock at iteration 0.
     pub fn new() -> Self {
         let zero = || CachePadded::new(AtomicU64::new(0));
-        Self { started: zero(), done: zero(), alone: false }
+        let [turn, held] = [(); 2].map(Mutex::new);
+        Self { started: zero(), done: zero(), alone: false, turn, held, released: Condvar::new() }
     }
 
     /// A clock at iteration 0 for one worker, which counts by plain additions. Two locked ones an update, each of which
@@ -88,8 +113,39 @@ impl Clock {
     #[inline]
     pub fn commit(&self, ticket: Ticket) -> Commit {
         // Its increment is AcqRel: stores that follow cannot be seen by a worker that does not see this increment.
-        let iteration = self.increment(&self.started);
+        let started = self.increment(&self.started);
+        if started & PHASE != 0 {
+            self.wait(started & !COUNT);
+        }
+        let iteration = started & COUNT;
         Commit { iteration, delay: iteration - ticket.completed }
+    }
+
+    /// Until this hold is over.
+    #[cold]
+    fn wait(&self, phase: u64) {
+        let mut held = self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Acquire: what is stored from here on is not seen by whoever held.
+        while self.started.load(Ordering::Acquire) & !COUNT == phase {
+            held = self.released.wait(held).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+
+    /// Holds the updates that have not begun to write until the guard is dropped, and waits for those that have. Whoever
+    /// holds them sees every store of the updates that are complete and of no other. Not for a clock [for
+    /// one](Self::for_one), and not during an update of one's own.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        debug_assert!(!self.alone, "a plain store of the count would lose the phase");
+        let turn = self.turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Relaxed: the count alone matters, and each update has its place before it or after it.
+        let iterations = self.started.fetch_add(PHASE, Ordering::Relaxed) & COUNT;
+        let mut spins = 0u32;
+        // Acquire: sees the stores of all that were begun before, and no more can be complete.
+        while self.done.load(Ordering::Acquire) < iterations {
+            spins += 1;
+            if spins < 200 && cfg!(not(loom)) { std::hint::spin_loop() } else { thread::yield_now() }
+        }
+        Hold { clock: self, _turn: turn, iterations }
     }
 
     /// The delay that the update would have if it committed now, without counting it. For rules that
@@ -97,14 +153,14 @@ impl Clock {
     #[inline]
     pub fn delay_now(&self, ticket: Ticket) -> u64 {
         // Relaxed: only a forecast. The counter can be behind what `begin` has acquired from `done`.
-        self.started.load(Ordering::Relaxed).saturating_sub(ticket.completed)
+        self.begun().saturating_sub(ticket.completed)
     }
 
     /// Updates begun.
     #[inline]
     pub(crate) fn begun(&self) -> u64 {
         // Relaxed: a count to compare with; nothing is read because of it.
-        self.started.load(Ordering::Relaxed)
+        self.started.load(Ordering::Relaxed) & COUNT
     }
 
     /// After the last store. Returns a ticket for a worker that goes straight on: it is taken in the same instant
@@ -146,6 +202,16 @@ impl Clock {
     pub fn iterations(&self) -> u64 {
         // Acquire, as in `begin`: a reader of parameters sees what it counts.
         self.done.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        // Under the lock, so that no update goes to sleep between its look and this addition.
+        let _held = self.clock.held.lock();
+        // Release: what was read while updates were held was read before they store.
+        self.clock.started.fetch_add(PHASE, Ordering::Release);
+        self.clock.released.notify_all();
     }
 }
 

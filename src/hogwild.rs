@@ -7,22 +7,24 @@ mod block;
 mod direction;
 mod in_flight;
 mod inertia;
+mod iterate;
 mod leash;
 mod patch;
 
 pub(crate) use block::batches;
 pub use direction::{Direction, Gradient};
 pub(crate) use inertia::Inertia;
+pub use iterate::{Applied, Ticket};
 pub(crate) use leash::Leash;
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::delay::{Probe, Profile, Reader, Recorder};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params::{Cas, Mode, Params, Racy, Update, Writer};
 use crate::real::Real;
-use crate::step::{Moment, StepRule, Stepper};
+use crate::step::{StepRule, Stepper};
 use crate::sync::{Arc, AtomicF64, AtomicUsize, CachePadded, Ordering};
-use in_flight::InFlight;
+use crate::weights::Weights;
 
 /// Shared parameters with their clock and step rule. Cloning gives another handle to the same.
 ///
@@ -88,7 +90,7 @@ impl<T: Real> Hogwild<T> {
     /// runs in epochs of `epoch` iterations.
     ///
     /// # Errors
-    /// As [`Hogwild::new`], and where `epoch` is not a finite number above 0.
+    /// As [`Hogwild::new`], where `epoch` is not a finite number above 0, and for [`Update::Leashed`].
     pub fn with(
         params: Params<T>,
         rule: StepRule,
@@ -96,6 +98,10 @@ impl<T: Real> Hogwild<T> {
         update: Update,
         epoch: f64,
     ) -> Result<Self> {
+        if let Update::Leashed { .. } = update {
+            let expected = "expected cas, racy or locked (leashed updates are the trainer's)";
+            return Err(Error::usage(format!("update: found {update}, {expected}")));
+        }
         Self::with_clock(params, rule, workers, update, epoch, Clock::new())
     }
 
@@ -136,6 +142,19 @@ impl<T: Real> Hogwild<T> {
         self.core.clock.iterations()
     }
 
+    /// Copies all parameters into `out`, which is best used again, as they are after a number of whole updates, which is
+    /// returned: no update is there in part.
+    ///
+    /// Updates that come to write meanwhile wait, and those that write are awaited: for the time of the longest write and
+    /// some 0.4 ns a parameter; gradients are computed on. Not to be called while one writes oneself, by a [`Direction`].
+    pub fn snapshot(&self, out: &mut Vec<T>) -> u64 {
+        // Pages that were never touched would take longer than the copy, while updates wait.
+        out.resize(self.params().len(), T::ZERO);
+        let hold = self.core.clock.hold();
+        self.params().copy_into(out);
+        hold.iterations
+    }
+
     /// The sum of all steps taken, where the rule has a budget.
     pub(crate) fn steps(&self) -> f64 {
         // Relaxed: read while no update is under way.
@@ -168,28 +187,6 @@ impl<T: Real> Hogwild<T> {
         let local = Local { stepper, workers, recorder, failed: 0, late, brake, time: None, probe: None };
         Worker { core: Arc::clone(&self.core), local }
     }
-}
-
-/// What a worker holds between reading parameters and applying its gradient.
-#[derive(Debug, PartialEq)]
-#[must_use = "a ticket is taken to be applied"]
-pub struct Ticket {
-    pub(crate) clock: clock::Ticket,
-    steps: f64,
-}
-
-/// What became of an update.
-#[derive(Debug, PartialEq)]
-pub struct Applied {
-    /// The iteration number, from 0; of an ignored gradient the one that it would have had.
-    pub iteration: u64,
-    /// The delay τ, in iterations.
-    pub delay: u64,
-    /// The step size that the gradient was multiplied with; 0 where it was dropped.
-    pub step: f64,
-    /// A ticket for a worker that goes straight on to its next gradient: taken as this update completed, it counts
-    /// also the time between the two.
-    pub next: Ticket,
 }
 
 /// One thread's access: takes tickets, applies gradients, records delays. It can be sent to another thread; when it
@@ -257,9 +254,13 @@ impl<T: Real> Worker<T> {
 
     /// Applies a gradient computed from parameters that were read after `ticket` was taken: decides the step
     /// from the delay, writes, and records the delay.
+    ///
+    /// # Panics
+    /// If the ticket was taken from a worker of another [`Hogwild`], whose iterations say nothing here.
     #[inline]
     pub fn apply<D: Direction<T> + ?Sized>(&mut self, ticket: Ticket, direction: &D) -> Applied {
         let core = &*self.core;
+        assert!(ticket.core == core.address(), "a ticket of another Hogwild");
         core.iterate(&mut self.local, ticket, |local, _, step| {
             let size = T::from_f64(step.rate * step.weight);
             if size != T::ZERO {
@@ -285,8 +286,13 @@ impl<T: Real> Worker<T> {
         self.local.time = Some((epoch, self.local.brake * self.local.stepper.rate(epoch)));
     }
 
-    /// Multiplies the rule's rate with `factor`, from the next update on, or where time is set the next time.
-    pub(crate) fn scale_rate(&mut self, factor: f64) {
+    /// Multiplies this worker's rate with `factor`, of the rule's and not of what it was multiplied with before: from its
+    /// next update on, or where [`set_time`](Self::set_time) is used from the next call of that. 1 goes back to the rule.
+    ///
+    /// # Panics
+    /// If `factor` is not a finite number ≥ 0.
+    pub fn scale_rate(&mut self, factor: f64) {
+        assert!(factor >= 0.0 && factor.is_finite(), "a factor of the rate is a number ≥ 0, found {factor}");
         self.local.brake = factor;
     }
 
@@ -299,90 +305,6 @@ impl<T: Real> Worker<T> {
     pub fn failed_attempts(&self) -> u64 {
         self.local.failed
     }
-}
-
-impl<T: Real> Core<T> {
-    #[inline]
-    fn begin(&self, local: &Local) -> Ticket {
-        self.ticket(local, self.clock.begin())
-    }
-
-    #[inline]
-    fn ticket(&self, local: &Local, clock: clock::Ticket) -> Ticket {
-        // Relaxed: the budget is a heuristic sum; a missed addend makes one step a little larger.
-        let steps = if local.stepper.needs_spent() { self.steps.load(Ordering::Relaxed) } else { 0.0 };
-        if let Some(probe) = &local.probe {
-            probe.begin(local.recorder.count(), || self.clock.begun());
-        }
-        Ticket { clock, steps }
-    }
-
-    /// Tells the worker's rule how many workers there are now.
-    #[inline]
-    fn follow(&self, local: &mut Local) {
-        // Relaxed: see `Hogwild::worker`. The line is written only when a worker comes or goes.
-        let workers = self.workers.load(Ordering::Relaxed);
-        if workers != local.workers {
-            local.workers = workers;
-            local.stepper.set_concurrency(workers);
-        }
-    }
-
-    /// One iteration of the clock: commit, decide the step, `write` (which returns the weight to record),
-    /// finish, record.
-    #[inline]
-    fn iterate(
-        &self,
-        local: &mut Local,
-        ticket: Ticket,
-        write: impl FnOnce(&mut Local, clock::Commit, Step) -> f64,
-    ) -> Applied {
-        self.follow(local);
-        if let Some(probe) = &mut local.probe {
-            probe.compute_done();
-        }
-        if !local.stepper.counts_ignored() {
-            let delay = self.clock.delay_now(ticket.clock);
-            if !local.stepper.admits(delay) {
-                let iteration = self.clock.begun();
-                if let Some(probe) = &mut local.probe {
-                    probe.trace(iteration, delay, 0.0);
-                }
-                local.recorder.record(delay, 0.0);
-                return Applied { iteration, delay, step: 0.0, next: self.begin(local) };
-            }
-        }
-        let in_flight = InFlight::commit(&self.clock, ticket.clock);
-        let commit = in_flight.commit;
-        let (epoch, rate) = local.time.unwrap_or_else(|| {
-            let epoch = commit.iteration as f64 / self.epoch;
-            (epoch, local.brake * local.stepper.rate(epoch))
-        });
-        let budget = local.stepper.needs_spent();
-        let spent = if budget { self.steps.load(Ordering::Relaxed) - ticket.steps } else { 0.0 };
-        let moment = Moment { iteration: commit.iteration, epoch, delay: commit.delay, spent };
-        let step = Step { rate, weight: local.stepper.weight_at(&moment, rate) };
-        if budget {
-            self.steps.fetch_add(step.rate * step.weight, Ordering::Relaxed);
-        }
-        let weight = write(local, commit, step);
-        if let Some(probe) = &mut local.probe {
-            let (iteration, delay) = (commit.iteration, commit.delay);
-            probe.written(local.recorder.count(), iteration, delay, weight);
-        }
-        // Before the update counts as done: what a worker does between that and its next read is time in
-        // which no update of its own is in flight, and the mean delay would fall short of n − 1.
-        local.recorder.record(commit.delay, weight);
-        let next = self.ticket(local, in_flight.finish());
-        Applied { iteration: commit.iteration, delay: commit.delay, step: step.rate * weight, next }
-    }
-}
-
-/// A step size γ = rate × weight.
-#[derive(Clone, Copy)]
-struct Step {
-    rate: f64,
-    weight: f64,
 }
 
 #[inline(always)]

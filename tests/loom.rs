@@ -100,6 +100,33 @@ fn workers(mode: Update) {
     assert_eq!((shared.iterations(), shared.params().snapshot()), (2, vec![2.0]));
 }
 
+/// Whoever takes snapshots, one after the other, finds whole updates, as many as are told, and nobody waits for ever.
+#[test]
+fn snapshots_hold_whole_updates() {
+    explore(2, || {
+        let shared =
+            Hogwild::<f32>::with(Params::zeros(2), step::constant(1.0), 2, Update::Cas, 1.0).unwrap();
+        let update = |shared: Hogwild<f32>| {
+            let mut worker = shared.worker();
+            let ticket = worker.begin();
+            worker.apply(ticket, &[-1.0f32, -1.0][..]);
+        };
+        let other = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let mut copy = Vec::new();
+                for _ in 0..2 {
+                    let updates = shared.snapshot(&mut copy);
+                    assert_eq!(copy, [updates as f32; 2]);
+                }
+            })
+        };
+        update(shared.clone());
+        other.join().unwrap();
+        assert_eq!((shared.iterations(), shared.params().snapshot()), (1, vec![1.0; 2]));
+    });
+}
+
 #[test]
 fn workers_by_compare_exchange() {
     explore(2, || workers(Update::Cas));

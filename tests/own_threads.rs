@@ -4,6 +4,7 @@
 use asyncsgd::{Hogwild, Params, Update, Weights, step};
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Every update adds 1 to each parameter: what is lost shows, and integers are exact.
 fn counting(threads: usize, update: Update) -> Hogwild<f64> {
@@ -33,6 +34,83 @@ fn a_pool_loses_nothing_while_workers_come_and_go() {
         assert_eq!((recorded, shared.iterations(), shared.workers()), (expected, expected, 0));
         assert_eq!(shared.params().snapshot(), [expected as f64; 3]);
     }
+}
+
+/// Each update adds 1 to every parameter, in as many stores: a part of one would show.
+#[test]
+fn a_snapshot_holds_whole_updates_and_costs_none() {
+    const WIDTH: usize = 300;
+    for (update, threads) in [(Update::Cas, 3), (Update::Locked, 2), (Update::Racy, 1)] {
+        let shared =
+            Hogwild::<f64>::with(Params::zeros(WIDTH), step::constant(1.0), threads, update, 1.0).unwrap();
+        let over = AtomicBool::new(false);
+        let between = std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut worker = shared.worker();
+                    while !over.load(Ordering::Relaxed) {
+                        let ticket = worker.begin();
+                        worker.apply(ticket, &[-1.0; WIDTH][..]);
+                    }
+                });
+            }
+            // Two that take turns.
+            let read = || {
+                let (mut copy, mut last, mut between) = (Vec::new(), 0, 0);
+                for _ in 0..200 {
+                    let updates = shared.snapshot(&mut copy);
+                    assert!(
+                        copy.len() == WIDTH && copy.iter().all(|&w| w == updates as f64),
+                        "{update}: {copy:?}"
+                    );
+                    assert!(updates >= last && shared.iterations() >= updates);
+                    between += u64::from(updates > last);
+                    last = updates;
+                }
+                between
+            };
+            let other = scope.spawn(read);
+            let between = read() + other.join().unwrap();
+            over.store(true, Ordering::Relaxed);
+            between
+        });
+        assert!(between > 4, "{update}: {between} snapshots of updates under way");
+        let mut last = Vec::new();
+        assert_eq!((shared.snapshot(&mut last), last), (shared.iterations(), shared.params().snapshot()));
+    }
+}
+
+#[test]
+fn each_worker_can_scale_its_rate() {
+    let shared = Hogwild::<f64>::new(1, step::constant(0.5)).unwrap();
+    let mut worker = shared.worker();
+    for (factor, step) in [(0.5, 0.25), (0.0, 0.0), (4.0, 2.0), (1.0, 0.5)] {
+        worker.scale_rate(factor);
+        let ticket = worker.begin();
+        assert_eq!(worker.apply(ticket, &[1.0][..]).step, step);
+    }
+    let wrong = catch_unwind(AssertUnwindSafe(|| worker.scale_rate(f64::NAN)));
+    assert!(wrong.is_err());
+}
+
+#[test]
+fn a_ticket_of_another_hogwild_is_refused() {
+    let [one, other] = [counting(1, Update::Cas), counting(1, Update::Cas)];
+    let (mut worker, foreign) = (one.worker(), other.worker());
+    let wrong = catch_unwind(AssertUnwindSafe(|| worker.apply(foreign.begin(), &[-1.0; 3][..])));
+    let message = wrong.unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!((*message, one.iterations()), ("a ticket of another Hogwild", 0));
+    // Another worker's of the same is a ticket.
+    let second = one.worker();
+    assert_eq!(worker.apply(second.begin(), &[-1.0; 3][..]).delay, 0);
+}
+
+#[test]
+fn leashed_updates_are_refused() {
+    let update = "leashed".parse().unwrap();
+    let error = Hogwild::<f32>::with(Params::zeros(1), step::constant(1.0), 1, update, 1.0).err().unwrap();
+    let expected = "update: found leashed, expected cas, racy or locked (leashed updates are the trainer's)";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

@@ -193,7 +193,7 @@ mod tests {
         for (lost, kept) in [(0, true), (1, true), (RETRIES, true), (RETRIES + 1, false), (1000, false)] {
             let leash = Leash::new(update, vec![0.0f32], 0).unwrap();
             let rule = crate::step::constant(0.5);
-            let shared = Hogwild::with(Params::zeros(1), rule, 2, update, 1.0).unwrap();
+            let shared = Hogwild::with(Params::zeros(1), rule, 2, Update::Cas, 1.0).unwrap();
             let (mut worker, mut hand) = (shared.worker(), leash.hand(1));
             let objective = Overtaken { leash: &leash, times: crate::sync::Mutex::new(lost) };
             worker.apply_leashed(&mut hand, &objective, (&mut (), None), 0..1);

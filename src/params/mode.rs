@@ -18,7 +18,7 @@ pub enum Update {
     Locked,
     /// No shared floats: workers read a snapshot that nobody changes, and publish a whole new one by exchanging a
     /// pointer, again if another was faster, but no more than `retries` times: then the gradient is dropped. Of the
-    /// trainer alone; elsewhere it is [`Update::Cas`].
+    /// trainer alone: [`Hogwild`](crate::Hogwild) refuses it.
     Leashed {
         /// Attempts after the first.
         retries: u32,
