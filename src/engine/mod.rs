@@ -280,15 +280,16 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     }
 
     /// A handle for other threads to read parameters and progress, to stop the run and to change its rate, from before
-    /// the run's start until after its end. To be taken after [`Trainer::precision`], which makes another run.
+    /// the run's start until after its end. To be taken after [`Trainer::precision`]: a handle from before steers the same
+    /// run and knows its end, but shows no parameters of another type.
     pub fn live(&self) -> Live<T> {
         self.live.clone()
     }
 
     /// Parameters of type `U`.
     pub fn precision<U: Real>(self) -> Trainer<'a, M, U> {
-        let Self { model, options, instruments, interrupt, observer, .. } = self;
-        Trainer { model, options, instruments, interrupt, live: Live::new(), observer }
+        let Self { model, options, instruments, interrupt, live, observer } = self;
+        Trainer { model, options, instruments, interrupt, live: live.of_type(), observer }
     }
 
     /// What a run on `data` by stochastic gradients would keep to: blocks, rate, cores, without running.
@@ -306,7 +307,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) with a line for each option that is out of range; an input error where
-    /// data and model do not fit; [`Error::Panic`](crate::Error::Panic) where the objective panicked.
+    /// data and model do not fit; [`Error::Thread`](crate::Error::Thread) where the system does not start all threads;
+    /// [`Error::Panic`](crate::Error::Panic) where the objective panicked.
     pub fn run(mut self, data: &M::Data) -> Result<Run<T>>
     where
         M: Model<T>,

@@ -132,6 +132,31 @@ fn a_handle_stops_the_run_and_changes_its_rate() {
     });
 }
 
+/// It steers the run and knows its end; parameters of its type there are none.
+#[test]
+fn a_handle_from_before_the_precision_is_of_the_same_run() {
+    within_a_minute(|| {
+        let trainer = Trainer::new(Logistic::l2(0.01)).epochs(1e9);
+        let old = trainer.live();
+        let trainer = trainer.precision::<f64>();
+        let (new, data) = (trainer.live(), classes(500, 5, 4));
+        let run = std::thread::scope(|scope| {
+            let training = scope.spawn(|| trainer.run(&data).unwrap());
+            while new.iterations() == 0 {
+                std::thread::yield_now();
+            }
+            old.stop();
+            while !old.is_over() {
+                std::thread::yield_now();
+            }
+            training.join().unwrap()
+        });
+        assert_eq!(run.stop, Stop::Interrupt);
+        assert!(old.params().is_none() && old.snapshot(&mut Vec::new()).is_none());
+        assert!(new.is_over() && new.params().is_some());
+    });
+}
+
 #[test]
 fn a_run_that_fails_is_over() {
     let trainer = Trainer::new(Points::new(100)).workers(0);
