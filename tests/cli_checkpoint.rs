@@ -166,15 +166,51 @@ fn signals_end_training_and_keep_what_was_learnt() {
     }
 }
 
+/// What the command says on standard error, and its exit code, in a directory.
+fn said_in(directory: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let output = asyncsgd(directory, words).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_run_goes_on_in_another_directory_and_with_data_that_have_moved() {
+    let [home, away] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (home, away) = (home.path(), away.path());
+    data(home);
+    let begun = ["train", "-j1", "-qe1", "--checkpoint", "c", "--checkpoint-every=1", "--", "data.svm"];
+    assert_eq!(said_in(home, &begun), (Some(0), String::new()));
+    let [checkpoint, moved] =
+        [home.join("c"), away.join("new.svm")].map(|path| path.to_str().unwrap().to_owned());
+    let on = |epochs: &str| {
+        let file = Checkpoint::open(&checkpoint).unwrap();
+        assert_eq!(file.iterations(), 4000 * epochs.parse::<u64>().unwrap());
+    };
+    on("1");
+    assert_eq!(said_in(away, &["train", "--resume", &checkpoint, "-e2"]), (Some(0), String::new()));
+    on("2");
+    std::fs::rename(home.join("data.svm"), &moved).unwrap();
+    let (code, text) = said_in(away, &["train", "--resume", &checkpoint, "-e3"]);
+    assert_eq!((code, text.lines().count()), (Some(1), 1), "{text}");
+    assert!(text.contains("data.svm: cannot open"), "{text}");
+    // By its new name from where it lies, and that is what is kept.
+    let new = ["train", "--epochs=3", &format!("--resume={checkpoint}"), "--", "new.svm"];
+    assert_eq!(said_in(away, &new), (Some(0), String::new()));
+    on("3");
+    assert_eq!(said_in(home, &["train", "--resume", "c", "--epochs", "4"]), (Some(0), String::new()));
+    on("4");
+    let text = std::fs::read_to_string(&moved).unwrap();
+    std::fs::write(away.join("other.svm"), text + "1 1:1\n").unwrap();
+    let (code, text) = said_in(away, &["train", "other.svm", "--resume", &checkpoint, "-e5"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("c: data: found "), "{text}");
+}
+
 #[test]
 fn what_cannot_be_resumed_is_refused_in_a_line() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     data(directory);
-    let said = |words: &[&str]| {
-        let output = asyncsgd(directory, words).spawn().unwrap().wait_with_output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
+    let said = |words: &[&str]| said_in(directory, words);
     let short =
         ["train", "data.svm", "-j1", "--epochs", "2", "--checkpoint", "c", "--checkpoint-every", "1", "-q"];
     assert_eq!(said(&short), (Some(0), String::new()));
@@ -196,4 +232,35 @@ fn what_cannot_be_resumed_is_refused_in_a_line() {
         (code, text.as_str()),
         (Some(2), "error: c: found a damaged file: its checksum is wrong, expected a whole checkpoint\n")
     );
+}
+
+/// Address space for some hundred threads, and a stack that no address space has room for.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_the_system_refuses_are_told_and_nothing_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    data(directory);
+    let said = |set: &str, words: &str| {
+        let script = format!("{set} && exec \"$0\" {words} -q");
+        let mut command = Command::new("sh");
+        command.current_dir(directory).args(["-c", &script, env!("CARGO_BIN_EXE_asyncsgd")]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (start, mut child) = (Instant::now(), child);
+        while child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{words} hangs");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{words}: {text}");
+        text
+    };
+    for words in ["train data.svm -e5 -j 3000 --checkpoint c", "stream data.svm -j 3000"] {
+        let text = said("ulimit -v 4000000", words);
+        assert!(text.starts_with("error: cannot start worker ") && text.contains(" of 3000: "), "{text}");
+    }
+    let text = said("export RUST_MIN_STACK=200000000000000", "train data.svm");
+    assert!(text.starts_with("error: cannot start the pool of threads: "), "{text}");
+    assert!(!directory.join("c").exists());
 }

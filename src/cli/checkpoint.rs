@@ -4,7 +4,11 @@ use super::output::Output;
 use super::value::{self, Check, Given};
 use super::{Cli, Command, train};
 use asyncsgd::{Checkpoint, Error, Every, Real, Result, Trainer, output};
-use clap::{CommandFactory, FromArgMatches};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// What to save while training goes on, and what to go on with.
@@ -18,7 +22,7 @@ pub struct CheckpointArgs {
     #[arg(long, value_name = "EVERY", default_value = "60s", value_parser = value::value::<Every>())]
     checkpoint_every: Given<Every>,
     /// Go on with the run saved in FILE, by the options that it was started with; others given here take their
-    /// place where they change nothing of what is computed
+    /// place where they change nothing of what is computed: DATA, too, where it has moved
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 }
@@ -28,7 +32,7 @@ pub struct CheckpointArgs {
 pub struct Checkpoints {
     keep: Option<(PathBuf, Every)>,
     resume: Option<Checkpoint>,
-    /// The words of the command, as JSON.
+    /// The words of the command, as JSON: see [`Words`].
     words: String,
 }
 
@@ -40,10 +44,7 @@ impl CheckpointArgs {
     pub fn check(self, check: &mut Check) -> Result<Checkpoints> {
         let every = check.take(self.checkpoint_every);
         let resume = self.resume.map(Checkpoint::open).transpose()?;
-        let words = match &resume {
-            Some(from) => [saved(from)?, given()].concat(),
-            None => given(),
-        };
+        let words = if self.checkpoint.is_some() { words(resume.as_ref())? } else { Words::new() };
         let words = serde_json::to_string(&words).map_err(|e| Error::usage(e.to_string()))?;
         Ok(Checkpoints { keep: self.checkpoint.map(|path| (path, every)), resume, words })
     }
@@ -95,16 +96,33 @@ impl Checkpoints {
     }
 }
 
-/// The arguments with which the run in the file was started, and then those of this command, which take their place.
+/// The arguments of a command: the options that were given, by name, and the values of each. What they say does not
+/// depend on the directory.
+type Words = BTreeMap<String, Vec<String>>;
+
+/// The arguments with which the run in the file was started; those of this command take their place.
 ///
 /// # Errors
 /// What is wrong with the file, or with the arguments together.
 pub fn merged(file: &Path) -> Result<train::Args> {
-    let words = [saved(&Checkpoint::open(file)?)?, given()].concat();
-    let resume = ["--resume".to_owned(), file.display().to_string()];
-    let all = ["asyncsgd".to_owned(), "train".to_owned()].into_iter().chain(words).chain(resume);
-    let command = Cli::command().mut_subcommand("train", |train| train.args_override_self(true));
-    let parsed = command.try_get_matches_from(all).and_then(|matches| Cli::from_arg_matches(&matches));
+    let words = words(Some(&Checkpoint::open(file)?))?;
+    let command = Cli::command();
+    let train = command.find_subcommand("train").ok_or_else(|| foreign(file))?;
+    let mut all: Vec<OsString> = ["asyncsgd", "train", "--resume"].map(OsString::from).into();
+    all.push(file.into());
+    let mut rest = vec![OsString::from("--")];
+    for (id, values) in &words {
+        let arg =
+            train.get_arguments().find(|arg| arg.get_id() == id.as_str()).ok_or_else(|| foreign(file))?;
+        match arg.get_long() {
+            None => rest.extend(values.iter().map(OsString::from)),
+            Some(long) if values.is_empty() => all.push(format!("--{long}").into()),
+            Some(long) => all.extend(values.iter().map(|value| format!("--{long}={value}").into())),
+        }
+    }
+    let parsed = command
+        .try_get_matches_from(all.into_iter().chain(rest))
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed.map(|cli| cli.command) {
         Ok(Command::Train(args)) => Ok(*args),
         Ok(_) => Err(foreign(file)),
@@ -117,21 +135,37 @@ fn foreign(file: &Path) -> Error {
     Error::input(file, 0, 0, "no command line", "a checkpoint of asyncsgd train")
 }
 
-/// The words of the command that began the run.
-fn saved(from: &Checkpoint) -> Result<Vec<String>> {
-    serde_json::from_str(from.note()).map_err(|_| foreign(from.path()))
+/// What the run in the file, if there is one, was started with, and what was said to this command, without `--resume`.
+///
+/// # Errors
+/// What is wrong with the file.
+fn words(from: Option<&Checkpoint>) -> Result<Words> {
+    let saved = from.map(|from| serde_json::from_str(from.note()).map_err(|_| foreign(from.path())));
+    let mut words: Words = saved.transpose()?.unwrap_or_default();
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(|e| super::complaint(&e))?;
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(command) = command.find_subcommand(name)
+    {
+        let arguments = command.get_arguments();
+        let given = arguments.filter(|arg| {
+            arg.get_id() != "resume"
+                && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+        });
+        words.extend(given.map(|arg| (arg.get_id().to_string(), values(arg, matches))));
+    }
+    Ok(words)
 }
 
-/// The words of this command after `asyncsgd train`, without `--resume`.
-fn given() -> Vec<String> {
-    let mut words = Vec::new();
-    let mut all = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned());
-    while let Some(word) = all.next() {
-        match word.as_str() {
-            "--resume" => drop(all.next()),
-            word if word.starts_with("--resume=") => {}
-            _ => words.push(word),
-        }
+/// The values given to an argument; paths so that they lead to the same place from everywhere.
+fn values(arg: &clap::Arg, matches: &ArgMatches) -> Vec<String> {
+    if !arg.get_action().takes_values() {
+        return Vec::new();
     }
-    words
+    let path = arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    let value = |value: &OsStr| match std::path::absolute(value) {
+        Ok(whole) if path && value != "-" => whole.to_string_lossy().into_owned(),
+        _ => value.to_string_lossy().into_owned(),
+    };
+    matches.get_raw(arg.get_id().as_str()).into_iter().flatten().map(value).collect()
 }

@@ -135,7 +135,7 @@ A checkpoint takes its file's place when all of it is on disk: a kill or a crash
 leaves the last one. --resume goes on by the options in the file, with one worker to
 the same bits (word vectors draw their negatives anew). Other data, another version or
 other options of what is computed are refused; --save, --json, --time-limit and such
-may be new.
+may be new, and so may the places of the data, which are known by what is in them.
 
 Ctrl-C ends training; what was learnt is reported and saved. A second one aborts. So do
 the signals TERM and HUP.";
