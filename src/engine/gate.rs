@@ -8,7 +8,8 @@
 //! part, and every chunk whose number was handed out done.
 
 use crate::sync::{
-    Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex, MutexGuard, Ordering, thread,
+    Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex, MutexGuard, Ordering, bounded,
+    thread,
 };
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ struct State {
     waiting: usize,
     /// Workers that wait because they are held.
     holding: usize,
+    /// What the last of them does before all go on.
+    job: Option<Box<dyn FnOnce() + Send>>,
     /// Whether one has left because it panicked, in the middle of its chunk.
     broken: bool,
     /// How many epochs have been released.
@@ -62,6 +65,7 @@ impl Gate {
             live: workers,
             waiting: 0,
             holding: 0,
+            job: None,
             broken: false,
             epoch: 0,
             started: None,
@@ -149,6 +153,28 @@ impl Gate {
     /// is dropped. Takes as long as the slowest worker's chunk, and until others let go.
     pub(super) fn hold(&self) -> Hold<'_> {
         let quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.call();
+        while state.waiting + state.holding < state.live {
+            state = self.to_holder.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        Hold { gate: self, _quiet: quiet }
+    }
+
+    /// Has `job` done while all workers wait at their next chunk, or have left: by the last that comes there, so that
+    /// nobody waits for another thread to be scheduled. It is not to panic.
+    pub(super) fn quietly<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
+        let _quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (done, outcome) = bounded(1);
+        let mut state = self.call();
+        state.job = Some(Box::new(move || _ = done.send(job())));
+        // They may wait already.
+        self.settle(&mut state);
+        drop(state);
+        outcome.recv().expect("a job is done before it is dropped")
+    }
+
+    /// Has the workers wait at their next chunk.
+    fn call(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         // Those that were held before go on first: all do a chunk between two holds.
         while state.holding > 0 {
@@ -156,10 +182,14 @@ impl Gate {
         }
         // Relaxed: the lock publishes what the workers have done.
         self.held.store(true, Ordering::Relaxed);
-        while state.waiting + state.holding < state.live {
-            state = self.to_holder.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
-        }
-        Hold { gate: self, _quiet: quiet }
+        state
+    }
+
+    /// Lets those that are held go on.
+    fn let_go(&self) {
+        // Relaxed: under the lock.
+        self.held.store(false, Ordering::Relaxed);
+        self.to_workers.notify_all();
     }
 
     /// Waits until all workers are awake: waking threads is not training time, and a worker that starts before
@@ -194,8 +224,19 @@ impl Gate {
             state.ended = Some(Instant::now());
             self.to_monitor.notify_one();
         }
+        self.settle(state);
+    }
+
+    /// Does what is to be done when all are held or wait, if they are.
+    fn settle(&self, state: &mut State) {
         if state.waiting + state.holding >= state.live {
-            self.to_holder.notify_one();
+            match state.job.take() {
+                Some(job) => {
+                    job();
+                    self.let_go();
+                }
+                None => self.to_holder.notify_one(),
+            }
         }
     }
 
@@ -290,9 +331,7 @@ pub(super) struct Hold<'a> {
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
         let _state = self.gate.lock();
-        // Relaxed: under the lock.
-        self.gate.held.store(false, Ordering::Relaxed);
-        self.gate.to_workers.notify_all();
+        self.gate.let_go();
     }
 }
 

@@ -91,8 +91,8 @@ impl<T: Real> Live<T> {
     /// Copies all parameters into `out` as they are after a number of whole updates, which is returned: no update is
     /// there in part. `None` before the run's start.
     ///
-    /// Workers are held at their next chunk (some hundred examples, or a block) until all have come to it and the
-    /// parameters are copied: the time of the slowest worker's chunk and some 0.4 ns a parameter. `out` is best used
+    /// Workers are held at their next chunk (some hundred examples, or a block) until all have come to it and the last has
+    /// copied the parameters: the time of the slowest worker's chunk and some 0.4 ns a parameter. `out` is best used
     /// again from call to call. Several threads take turns. Not to be called by an objective: it would wait for itself.
     pub fn snapshot(&self, out: &mut Vec<T>) -> Option<u64> {
         let running = self.running.get()?;
@@ -101,9 +101,13 @@ impl<T: Real> Live<T> {
         }
         // Pages that were never touched would take longer than the copy, while workers wait.
         out.resize(running.hogwild.params().len(), T::ZERO);
-        let _hold = running.gate.hold();
-        running.hogwild.params().copy_into(out);
-        Some(self.iterations())
+        let (hogwild, mut copy) = (running.hogwild.clone(), std::mem::take(out));
+        let updates;
+        (*out, updates) = running.gate.quietly(move || {
+            hogwild.params().copy_into(&mut copy);
+            (copy, hogwild.iterations())
+        });
+        Some(updates)
     }
 
     /// Completed updates.
@@ -148,7 +152,12 @@ impl<T: Real> Live<T> {
 
     /// A handle of the same control to another run, which others do not see.
     pub(super) fn aside(&self) -> Self {
-        Self { control: Arc::clone(&self.control), running: Arc::default() }
+        self.of_type()
+    }
+
+    /// … and of parameters of type `U`.
+    pub(super) fn of_type<U: Real>(&self) -> Live<U> {
+        Live { control: Arc::clone(&self.control), running: Arc::default() }
     }
 
     pub(super) fn interrupt_by(&self, flag: Option<Arc<AtomicBool>>) {
