@@ -7,6 +7,27 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// What `tools/fuzz.sh` runs.
+#[cfg(target_os = "linux")]
+#[path = "../tools/fuzz/src/targets.rs"]
+mod targets;
+
+/// The inputs that fuzzing has kept, a few for each way through the readers.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_fuzzing_has_kept_finds_nothing() {
+    let mut inputs = 0;
+    for (name, target) in targets::TARGETS {
+        let folder = Path::new("tools/fuzz/corpus").join(name);
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for entry in entries {
+            target(&std::fs::read(entry.unwrap().path()).unwrap());
+            inputs += 1;
+        }
+    }
+    assert!(inputs > 100, "{inputs} inputs");
+}
+
 /// Rows in the order of the source, as LIBSVM text with indices from 1.
 fn text(data: &Dataset) -> String {
     let mut text = Vec::new();

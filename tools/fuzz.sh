@@ -15,7 +15,7 @@ RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     cargo build --release --locked --target "$target" --target-dir ../../target/fuzz
 program="../../target/fuzz/$target/release/asyncsgd-fuzz"
 if [ $# -eq 0 ]; then
-    set -- $(sed -n 's/^    ("\(.*\)", .*),$/\1/p' src/main.rs)
+    set -- $(sed -n 's/^    ("\(.*\)", .*),$/\1/p' src/targets.rs)
 fi
 work="$(mktemp -d /dev/shm/asyncsgd-fuzz.XXXXXX)"
 trap 'rm -rf "$work"' EXIT

@@ -5,6 +5,9 @@ use super::{Table, number_of};
 use crate::error::{Error, Result};
 use crate::memory;
 
+/// Bytes that a row takes while it is laid out, though it be empty: its beginning and its label twice, and its place.
+const ROW: u128 = 32;
+
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
     let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.trim_ascii()).enumerate();
     let mut lines = lines.map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.is_empty());
@@ -69,7 +72,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
         let found = format!("row {}, column {} twice", pair[0].0 + 1, pair[0].1 + 1);
         return Err(Error::input(name, 0, 0, found, "each once"));
     }
-    memory::check(&format!("{name}: {rows} rows"), 16 * rows as u128, "take fewer")?;
+    memory::check(&format!("{name}: {rows} rows"), ROW * rows as u128, "take fewer")?;
     let mut table = Table { full: !sparse, ..Table::new(features) };
     let mut left = entries.into_iter().peekable();
     for row in 0..rows as u32 {

@@ -4,33 +4,13 @@
 //! targets look at what came out, and that it is the same when it is written and read again.
 #![no_main]
 
-mod data;
-mod files;
-mod text;
+// The path lets the library's tests take it in, too.
+#[path = "targets.rs"]
+mod targets;
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::OnceLock;
-
-type Target = fn(&[u8]);
-
-/// The name and the function of each target.
-const TARGETS: [(&str, Target); 15] = [
-    ("libsvm", data::libsvm),
-    ("csv", data::csv),
-    ("numpy", data::numpy),
-    ("idx", data::idx),
-    ("matrix-market", data::matrix_market),
-    ("ratings", data::ratings),
-    ("libffm", data::libffm),
-    ("corpus", data::corpus),
-    ("liblinear", files::liblinear),
-    ("safetensors", files::safetensors),
-    ("cache", files::cache),
-    ("checkpoint", files::checkpoint),
-    ("hlog", files::hlog),
-    ("trace", files::trace),
-    ("text", text::options),
-];
+use targets::{TARGETS, Target};
 
 fn target() -> Target {
     let name = std::env::var("TARGET").unwrap_or_default();

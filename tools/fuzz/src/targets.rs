@@ -1,0 +1,26 @@
+//! The targets. `tests/data_tables.rs` runs each on the inputs that are kept of it.
+
+mod data;
+mod files;
+mod text;
+
+pub type Target = fn(&[u8]);
+
+/// The name and the function of each target.
+pub const TARGETS: [(&str, Target); 15] = [
+    ("libsvm", data::libsvm),
+    ("csv", data::csv),
+    ("numpy", data::numpy),
+    ("idx", data::idx),
+    ("matrix-market", data::matrix_market),
+    ("ratings", data::ratings),
+    ("libffm", data::libffm),
+    ("corpus", data::corpus),
+    ("liblinear", files::liblinear),
+    ("safetensors", files::safetensors),
+    ("cache", files::cache),
+    ("checkpoint", files::checkpoint),
+    ("hlog", files::hlog),
+    ("trace", files::trace),
+    ("text", text::options),
+];
