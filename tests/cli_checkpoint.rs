@@ -177,7 +177,8 @@ fn a_run_goes_on_in_another_directory_and_with_data_that_have_moved() {
     let [home, away] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let (home, away) = (home.path(), away.path());
     data(home);
-    let begun = ["train", "-j1", "-qe1", "--checkpoint", "c", "--checkpoint-every=1", "--", "data.svm"];
+    let begun = "train -j1 -qe1 --schedule constant --checkpoint c --checkpoint-every=1 -- data.svm";
+    let begun: Vec<&str> = begun.split(' ').collect();
     assert_eq!(said_in(home, &begun), (Some(0), String::new()));
     let [checkpoint, moved] =
         [home.join("c"), away.join("new.svm")].map(|path| path.to_str().unwrap().to_owned());

@@ -57,7 +57,7 @@ fn a_snapshot_holds_whole_updates_and_costs_none() {
             // Two that take turns.
             let read = || {
                 let (mut copy, mut last, mut between) = (Vec::new(), 0, 0);
-                for _ in 0..200 {
+                for _ in 0..15 {
                     let updates = shared.snapshot(&mut copy);
                     assert!(
                         copy.len() == WIDTH && copy.iter().all(|&w| w == updates as f64),
