@@ -33,6 +33,7 @@ pub(super) struct Gate {
     to_holder: Condvar,
 }
 
+#[derive(Default)]
 struct State {
     /// Workers that have not left.
     live: usize,
@@ -61,16 +62,7 @@ pub(super) enum Rest {
 
 impl Gate {
     pub(super) fn new(workers: usize) -> Self {
-        let state = State {
-            live: workers,
-            waiting: 0,
-            holding: 0,
-            job: None,
-            broken: false,
-            epoch: 0,
-            started: None,
-            ended: None,
-        };
+        let state = State { live: workers, ..State::default() };
         Self {
             next: CachePadded::new(AtomicU64::new(0)),
             released: CachePadded::new(AtomicU64::new(0)),
