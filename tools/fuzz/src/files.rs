@@ -64,12 +64,10 @@ fn entry() -> &'static (PathBuf, PathBuf, Vec<u8>) {
     ENTRY.get_or_init(|| {
         let text = put("cached.svm", b"1 1:1 2:0.5\n-1 2:1 3:2\n1 1:4\n");
         Loader::new(&text).cache(folder()).load().expect("a data set");
-        let written =
+        let mut written =
             std::fs::read_dir(folder()).expect("a folder").map(|entry| entry.expect("an entry").path());
-        let path = written
-            .filter(|path| path.extension().is_some_and(|e| e == "rows"))
-            .next()
-            .expect("a cache entry");
+        let path = written.find(|path| path.extension().is_some_and(|e| e == "rows"));
+        let path = path.expect("a cache entry");
         let bytes = std::fs::read(&path).expect("the entry");
         (text, path, bytes)
     })
