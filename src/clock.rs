@@ -15,7 +15,7 @@
 //! n − 1, whatever their speeds: each update is in flight for τ + 1 iterations, and n are in flight at any
 //! time (Koloskova, Stich and Jaggi 2022, Remark 5). [`mean_delay`] is the exact form.
 //!
-//! Updates can be **held** before they write ([`Clock::hold`]): whoever holds them finds the parameters after whole
+//! Updates can be **held** before they write ([`Hogwild::snapshot`](crate::Hogwild::snapshot)): whoever holds them finds the parameters after whole
 //! updates. Whether they are stands in `started` itself, above the count, so that the increment tells each update whether
 //! it was begun before, and nothing is added to an update's way.
 //!
