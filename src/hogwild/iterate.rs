@@ -38,7 +38,7 @@ impl<T: Real> Core<T> {
     }
 
     #[inline]
-    fn ticket(&self, local: &Local, clock: clock::Ticket) -> Ticket {
+    pub(super) fn ticket(&self, local: &Local, clock: clock::Ticket) -> Ticket {
         // Relaxed: the budget is a heuristic sum; a missed addend makes one step a little larger.
         let steps = if local.stepper.needs_spent() { self.steps.load(Ordering::Relaxed) } else { 0.0 };
         if let Some(probe) = &local.probe {
