@@ -15,9 +15,9 @@
 //! n − 1, whatever their speeds: each update is in flight for τ + 1 iterations, and n are in flight at any
 //! time (Koloskova, Stich and Jaggi 2022, Remark 5). [`mean_delay`] is the exact form.
 //!
-//! Updates can be **held** before they write ([`Hogwild::snapshot`](crate::Hogwild::snapshot)): whoever holds them finds the parameters after whole
-//! updates. Whether they are stands in `started` itself, above the count, so that the increment tells each update whether
-//! it was begun before, and nothing is added to an update's way.
+//! Updates can be **held** before they write ([`Hogwild::snapshot`](crate::Hogwild::snapshot)): whoever holds them finds
+//! the parameters after whole updates. Whether they are stands in `started` itself, above the count, so that the increment
+//! tells each update whether it was begun before, and nothing is added to an update's way.
 //!
 //! `done` is incremented with release and read with acquire: whoever reads s sees every store of the
 //! updates that s counts. `tests/loom.rs` checks this, and that no increment is lost.
