@@ -17,7 +17,7 @@ use crate::step::{Concurrency, Optimizer, Schedule, Weight};
 use std::time::Instant;
 
 /// Epochs of SGD before Newton's method, without a warm start, where its system is solved directly and where it takes
-/// conjugate gradients, of which an epoch saves more than it costs: on flights five iterations of eighteen.
+/// conjugate gradients, of which an epoch saves more than it costs: on flights five iterations of fifteen.
 const FIRST_EPOCHS: (f64, f64) = (1.0, 2.0);
 
 /// Runs the algorithm of the options.
