@@ -118,7 +118,8 @@ impl Clock {
             self.wait(started & !COUNT);
         }
         let iteration = started & COUNT;
-        Commit { iteration, delay: iteration - ticket.completed }
+        // Nothing is completed before it is begun, but in another clock at the place of one that is gone.
+        Commit { iteration, delay: iteration.saturating_sub(ticket.completed) }
     }
 
     /// Until this hold is over.

@@ -256,7 +256,7 @@ impl<T: Real> Worker<T> {
     /// from the delay, writes, and records the delay.
     ///
     /// # Panics
-    /// If the ticket was taken from a worker of another [`Hogwild`], whose iterations say nothing here.
+    /// If the ticket was taken from a worker of another [`Hogwild`] that still lives: its iterations say nothing here.
     #[inline]
     pub fn apply<D: Direction<T> + ?Sized>(&mut self, ticket: Ticket, direction: &D) -> Applied {
         let core = &*self.core;

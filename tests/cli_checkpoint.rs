@@ -258,7 +258,7 @@ fn threads_that_the_system_refuses_are_told_and_nothing_hangs() {
         text
     };
     for words in ["train data.svm -e5 -j 3000 --checkpoint c", "stream data.svm -j 3000"] {
-        let text = said("ulimit -v 4000000", words);
+        let text = said("export RAYON_NUM_THREADS=2 RUST_MIN_STACK=2097152; ulimit -v 4000000", words);
         assert!(text.starts_with("error: cannot start worker ") && text.contains(" of 3000: "), "{text}");
     }
     let text = said("export RUST_MIN_STACK=200000000000000", "train data.svm");

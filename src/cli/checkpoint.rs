@@ -1,5 +1,6 @@
 //! `--checkpoint` and `--resume`: runs that survive what ends the program.
 
+use super::load::Cache;
 use super::output::Output;
 use super::value::{self, Check, Given};
 use super::{Cli, Command, train};
@@ -162,9 +163,14 @@ fn values(arg: &clap::Arg, matches: &ArgMatches) -> Vec<String> {
     if !arg.get_action().takes_values() {
         return Vec::new();
     }
-    let path = arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    let kind = arg.get_value_parser().type_id();
+    let path = |value: &OsStr| match kind {
+        _ if kind == TypeId::of::<PathBuf>() => value != "-",
+        _ if kind == TypeId::of::<Cache>() => value != "auto" && value != "none",
+        _ => false,
+    };
     let value = |value: &OsStr| match std::path::absolute(value) {
-        Ok(whole) if path && value != "-" => whole.to_string_lossy().into_owned(),
+        Ok(whole) if path(value) => whole.to_string_lossy().into_owned(),
         _ => value.to_string_lossy().into_owned(),
     };
     matches.get_raw(arg.get_id().as_str()).into_iter().flatten().map(value).collect()

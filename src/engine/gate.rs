@@ -79,7 +79,8 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under this lock.
+        // No code that can panic runs under this lock, but what is to be done while all workers wait does (`settle`): who
+        // stops them or looks after them waits for a copy of the parameters then.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -122,6 +123,10 @@ impl Gate {
         // Relaxed: written under the lock that is held here.
         while !self.stop.load(Ordering::Relaxed) && state.epoch == epoch {
             state = self.to_workers.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        if state.epoch == epoch {
+            // It leaves, and is not to be taken for one of those that still work.
+            state.waiting -= 1;
         }
     }
 
@@ -213,7 +218,7 @@ impl Gate {
 
     fn tell(&self, state: &mut State) {
         if state.waiting >= state.live {
-            state.ended = Some(Instant::now());
+            state.ended.get_or_insert_with(Instant::now);
             self.to_monitor.notify_one();
         }
         self.settle(state);
@@ -328,72 +333,4 @@ impl Drop for Hold<'_> {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::sync::Arc;
-
-    /// Each chunk of each epoch is handed out once, whatever the number of workers, and all leave at the end.
-    #[test]
-    fn every_chunk_is_taken_once() {
-        for (workers, chunks) in [(1u64, 10u64), (4, 100), (8, 3)] {
-            let gate = Arc::new(Gate::new(workers as usize));
-            let sum = Arc::new(AtomicU64::new(0));
-            let threads: Vec<_> = (0..workers)
-                .map(|_| {
-                    let (gate, sum) = (Arc::clone(&gate), Arc::clone(&sum));
-                    thread::spawn(move || {
-                        while let Some(chunk) = gate.take(|| ()) {
-                            sum.fetch_add(1 << chunk.min(1), Ordering::Relaxed);
-                        }
-                        gate.leave();
-                    })
-                })
-                .collect();
-            while gate.rest(Duration::from_secs(1)) == Rest::Working {}
-            for epoch in 1..=5 {
-                gate.release(0..chunks);
-                while gate.rest(Duration::from_secs(1)) == Rest::Working {}
-                assert_eq!(gate.taken(), chunks);
-                assert_eq!(sum.load(Ordering::Relaxed), epoch * (1 + 2 * (chunks - 1)));
-            }
-            gate.stop();
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
-        }
-    }
-
-    /// While somebody holds the workers every chunk that was handed out is done, and none is handed out.
-    #[test]
-    fn held_workers_have_done_what_they_took() {
-        let gate = Arc::new(Gate::new(3));
-        let done = Arc::new(AtomicU64::new(0));
-        let threads: Vec<_> = (0..3)
-            .map(|_| {
-                let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
-                thread::spawn(move || {
-                    while gate.take(|| ()).is_some() {
-                        thread::yield_now();
-                        done.fetch_add(1, Ordering::Relaxed);
-                    }
-                    gate.leave();
-                })
-            })
-            .collect();
-        while gate.rest(Duration::from_secs(1)) == Rest::Working {}
-        for _ in 0..10 {
-            let before = done.load(Ordering::Relaxed);
-            gate.release(0..2000);
-            for _ in 0..20 {
-                let _hold = gate.hold();
-                let (taken, now) = (gate.taken(), done.load(Ordering::Relaxed));
-                assert_eq!(now - before, taken);
-                thread::yield_now();
-                assert_eq!((gate.taken(), done.load(Ordering::Relaxed)), (taken, now));
-            }
-            while gate.rest(Duration::from_secs(1)) == Rest::Working {}
-            assert_eq!(done.load(Ordering::Relaxed) - before, 2000);
-        }
-        gate.stop();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        drop(gate.hold());
-    }
-}
+mod tests;

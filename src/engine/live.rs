@@ -110,7 +110,8 @@ impl<T: Real> Live<T> {
         Some(updates)
     }
 
-    /// Completed updates.
+    /// Completed updates; those of one direct worker alone are counted by the chunk, at most 256 examples or a
+    /// mini-batch.
     pub fn iterations(&self) -> u64 {
         let of = |running: &Running<T>| match &running.leash {
             Some(leash) => leash.iterations(),
@@ -124,7 +125,7 @@ impl<T: Real> Live<T> {
         self.running.get().map_or(0.0, |running| running.mark.epoch(running.gate.taken()))
     }
 
-    /// Each worker's delays so far; none before the run's start. Up to 8,448 loads a worker.
+    /// Each worker's delays so far, counted as [`Live::iterations`]; none before the run's start. Up to 8,448 loads a worker.
     pub fn delays(&self) -> Vec<Profile> {
         self.running.get().map_or_else(Vec::new, |r| r.delays.iter().map(Reader::snapshot).collect())
     }

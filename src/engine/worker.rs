@@ -26,7 +26,7 @@ pub(super) fn train<T: Real, O: Objective<T>>(
     let mut patch = (plan.grid.is_some() && plan.hot > 0).then(|| Patch::new(plan.hot));
     let own = || Block::new(plan.hot, curvature).staggered(number, plan.workers);
     let mut block = (plan.block > 1 && patch.is_none()).then(own);
-    let together = worker.counts_together();
+    let together = leash.is_none() && worker.counts_together();
     // Each update's ticket is the one that the update before it left.
     let mut ticket = worker.begin();
     let (mut busy, mut from, mut waited) = (0, ticket.clock.completed(), false);

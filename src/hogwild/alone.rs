@@ -15,9 +15,8 @@ impl<T: Real> Worker<T> {
         core.clock.is_for_one() && unlocked && local.probe.is_none() && local.stepper.is_whole_at_once()
     }
 
-    /// Steps along the gradients of the mini-batches of these pieces, one after the other, and counts and records the updates when all
-    /// are done; only where [`Worker::counts_together`]. What [`Worker::apply`] does for each update took a sixth of the
-    /// time on text of 80 nonzeros a row, and a third on rows of 12.
+    /// Steps along the gradients of the mini-batches of these pieces, one after the other, and counts and records the
+    /// updates when all are done (none where the objective panics); only where [`Worker::counts_together`].
     pub(crate) fn run_alone<O: Objective<T>>(
         &mut self,
         objective: &O,

@@ -105,7 +105,13 @@ impl Baseline {
         };
         serde_json::from_str(&text).map_err(|e| {
             let file = path.display().to_string();
-            Error::input(file, e.line(), e.column(), "something else", format!("a kept benchmark ({e})"))
+            Error::input(
+                file,
+                e.line(),
+                e.column(),
+                "something else",
+                format!("a benchmark kept by this version ({e})"),
+            )
         })
     }
 
