@@ -150,7 +150,8 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
     let joined = scope(|scope| {
         // Those that the system does not start leave, too: who holds the workers, and those that run, would await them.
         let leaving: Vec<_> = (0..plan.workers).map(|_| Leave(&gate)).collect();
-        let handles: Result<Vec<_>> = workers
+        let mut refused = None;
+        let handles: Vec<_> = workers
             .iter_mut()
             .zip(&plan.pins)
             .zip(leaving)
@@ -166,8 +167,13 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
                 };
                 scope.builder().spawn(work).map_err(|e| Error::worker(number, plan.workers, e))
             })
+            .map_while(|handle| handle.map_err(|e| refused = Some(e)).ok())
             .collect();
-        let handles = handles?;
+        if let Some(refused) = refused {
+            // That one could not start is told, and not what became of the others.
+            handles.into_iter().for_each(|handle| _ = handle.join());
+            return Err(refused);
+        }
         let stop = monitor.watch();
         let outcomes: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
         Ok::<_, Error>((stop, outcomes))

@@ -265,7 +265,8 @@ impl<'a, L: Loss> Online<'a, L> {
         // Closed when the last worker leaves, by whom the monitor learns of it.
         let (alive, ended) = bounded::<()>(0);
         let outcomes = scope(|scope| {
-            let handles: Result<Vec<_>> = pins
+            let mut refused = None;
+            let handles: Vec<_> = pins
                 .iter()
                 .zip(crew.drain(..))
                 .enumerate()
@@ -288,11 +289,17 @@ impl<'a, L: Loss> Online<'a, L> {
                     };
                     scope.builder().spawn(work).map_err(|e| Error::worker(number, workers, e))
                 })
+                .map_while(|handle| handle.map_err(|e| refused = Some(e)).ok())
                 .collect();
             drop((alive, stream));
             // Also if not all have started, or the observer panics: they would wait for the stream's end.
-            let _stop = StopOthers(&live.control);
-            let handles = handles?;
+            let stop = StopOthers(&live.control);
+            if let Some(refused) = refused {
+                drop(stop);
+                // That one could not start is told, and not what became of the others.
+                handles.into_iter().for_each(|handle| _ = handle.join());
+                return Err(refused);
+            }
             while ended.recv_timeout(TICK).is_err_and(|e| e.is_timeout()) {
                 (self.observer)(live.progress());
             }

@@ -298,12 +298,12 @@ impl<T: Real> Objective<T> for Machine<'_> {
     /// For the linear part, as the curvature.
     fn bounds(&self) -> Vec<f32> {
         let (n, kappa) = (self.rows.len() as f64, self.bend());
-        let mut by_feature = vec![0f64; self.layout.features];
+        let (mut by_feature, mut mean) = (vec![0f64; self.layout.features], 0.0);
         for row in self.rows.iter() {
             let l1: f64 = 1.0 + row.values().iter().map(|v| f64::from(v.abs())).sum::<f64>();
             row.iter().for_each(|(i, v)| by_feature[i] += kappa * f64::from(v.abs()) * l1 / n);
+            mean += kappa * (1.0 + row.values().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()) / n;
         }
-        let mean = Objective::<T>::curvature(self).map_or(0.0, |c| c.example_mean - self.l2);
         let mut bounds = vec![(kappa * 4.0 * mean.max(1.0)) as f32; LINE];
         let stride = self.layout.stride();
         bounds.extend(by_feature.iter().flat_map(|&g| std::iter::repeat_n((g + self.l2) as f32, stride)));

@@ -157,6 +157,9 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         let (before, slope) = (self.objective, inner(&local.gradient, &step.direction));
         let mut length = 1.0;
         let fell = loop {
+            if slope.is_nan() || slope >= 0.0 {
+                break None;
+            }
             let mut weights = self.weights.clone();
             axpy(&mut weights, length, &step.direction);
             let objective = self.value(&weights, |r| self.scores[r] + length * scores[r]);
@@ -264,7 +267,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         // What the rows' curvature changes along the step, as part of the gap; not yet known.
         let mut slack = None;
         for _ in 0..ITERATIONS {
-            if norm <= 0.0 {
+            if norm.is_nan() || norm <= 0.0 {
                 break;
             }
             let (mut product, _) = combine(linear.rows, &direction, |r, along| (second(r) * along, ()));
@@ -274,9 +277,12 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             axpy(&mut step, length, &direction);
             axpy(&mut residual, -length, &product);
             short.reduce(product, direction.clone(), &residual, &step);
+            let shortest = short.squared() / (2.0 * l2);
+            if slack.is_some_and(|slack| slack < SLACK * bound && shortest + slack < SURE * bound) {
+                break;
+            }
             let next = preconditioner.apply(&residual);
             let now = inner(&residual, &next);
-            let shortest = short.squared() / (2.0 * l2);
             if slack.is_none() && (now < 0.01 * first || shortest < bound) {
                 slack = Some(self.slack(local, &step));
             }

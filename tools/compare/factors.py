@@ -267,10 +267,12 @@ def to_equal_quality(systems, args, unit, qualities, better):
     best = {name: better(run[2] for run in found.values()) for name, found in tried.items()}
     ours = [name for name in systems if name.startswith("asyncsgd")]
     worse = max if better is min else min
-    for peer in (name for name in systems if name not in ours):
-        goal = args.goal if args.goal is not None else worse(best[name] for name in (peer, *ours))
+    peers = [[name] for name in systems if name not in ours]
+    # Without a peer ours alone are shown.
+    for peer in peers or [[]]:
+        goal = args.goal if args.goal is not None else worse(best[name] for name in (*peer, *ours))
         fewest = {}
-        for name in (peer, *ours):
+        for name in (*peer, *ours):
             reaching = (n for n, run in tried[name].items() if reaches(run[2], goal, better))
             if (epochs := next(reaching, None)) is None:
                 print(f"{name}: {goal:.4f} was not reached, {best[name]:.4f} was")
@@ -281,8 +283,10 @@ def to_equal_quality(systems, args, unit, qualities, better):
         print(f"to {goal:<13.4f}{'epochs':>8}{'seconds':>12}{'ratio':>8}{unit:>12}{heads}   (medians of {args.repeats})")
         for name, found in rounds.items():
             seconds, speed = (statistics.median(run[k] for run in found) for k in (1, 0))
-            ratio = statistics.median(other[1] / run[1] for run, other in zip(found, rounds.get(peer, found)))
-            show(name, found, f"{fewest[name]:8}{seconds:12.4f}{ratio:8.2f}{speed:12,.0f}")
+            others = next((rounds[name] for name in peer if name in rounds), [])
+            ratios = [other[1] / run[1] for run, other in zip(found, others)]
+            ratio = f"{statistics.median(ratios):.2f}" if ratios else "-"
+            show(name, found, f"{fewest[name]:8}{seconds:12.4f}{ratio:>8}{speed:12,.0f}")
 
 
 def for_epochs(systems, args, unit, qualities):

@@ -3,7 +3,7 @@
 # text, and with PyTorch's Hogwild on images, interleaved: seconds to equal quality. Everything that is installed
 # goes to target/compare (PyTorch: some gigabytes).
 # Usage: tools/compare/factors.sh ratings TRAIN TEST | machine TRAIN TEST | fields TRAIN TEST | words TEXT QUESTIONS
-#        | network FOLDER [--repeats N] [--epochs E] [--program FILE]; see factors.py
+#        | network FOLDER [--repeats N] [--epochs E | --goal Q] [--only NAMES] [--program FILE]; see factors.py
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=target/compare

@@ -109,12 +109,13 @@ impl Kind for Network {
         Ok(match self.output {
             NetworkOutput::Softmax => {
                 let labels = data.classes().unwrap_or_default();
-                let (confusion, log_loss) = quality(&outputs, data.labels(), labels.len());
+                let (accuracy, log_loss, confusion) = quality(&outputs, data.labels(), labels.len());
+                let classes = |confusion: &Confusion| super::classes(confusion, labels, &data.columns());
                 Outcome {
-                    accuracy: Some(confusion.accuracy()),
+                    accuracy: Some(accuracy),
                     log_loss: Some(log_loss),
-                    classes: super::classes(&confusion, labels, &data.columns()),
-                    confusion: confusion.rows().map(<[u64]>::to_vec).collect(),
+                    classes: confusion.as_ref().map(classes).unwrap_or_default(),
+                    confusion: confusion.iter().flat_map(Confusion::rows).map(<[u64]>::to_vec).collect(),
                     ..outcome
                 }
             }
@@ -179,12 +180,18 @@ impl Kind for Network {
     }
 }
 
-/// Which of so many classes have the largest output where, and the mean of −ln p(class).
-fn quality(outputs: &[Vec<f64>], labels: &[f32], classes: usize) -> (Confusion, f64) {
+/// The share of rows that are predicted right, the log-loss, and which class was taken for which unless classes are too
+/// many.
+fn quality(outputs: &[Vec<f64>], labels: &[f32], classes: usize) -> (f64, f64, Option<Confusion>) {
     let rows = || outputs.iter().zip(labels).map(|(z, &class)| (z, class as usize));
     let loss: f64 = rows().map(|(z, class)| ln_sum(z) - z[class]).sum();
-    (Confusion::new(classes, rows().map(|(z, class)| (class, best(z)))), loss / outputs.len() as f64)
+    let pairs = || rows().map(|(z, class)| (class, best(z)));
+    let (right, n) = (pairs().filter(|(is, predicted)| is == predicted).count(), outputs.len() as f64);
+    (right as f64 / n, loss / n, (classes <= MOST_TOLD).then(|| Confusion::new(classes, pairs())))
 }
+
+/// Among more classes nothing is told of each: a count for each pair of a thousand takes 8 MB.
+const MOST_TOLD: usize = 1000;
 
 /// The first of the largest.
 fn best(z: &[f64]) -> usize {
@@ -272,13 +279,15 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
         // Labels that the model does not know are not judged.
         Some(labels) => {
             if let Ok(data) = data.multiclass_as(labels) {
-                let (confusion, log_loss) = quality(&outputs, data.labels(), labels.len());
+                let (accuracy, log_loss, confusion) = quality(&outputs, data.labels(), labels.len());
                 let rows = asyncsgd::report::count(data.len() as u64);
-                let accuracy = 100.0 * confusion.accuracy();
+                let accuracy = 100.0 * accuracy;
                 crate::cli::say(format_args!(
                     "accuracy {accuracy:.2} % · log-loss {log_loss:.4} ({rows} rows)"
                 ));
-                crate::cli::predict::tell_classes(&confusion, labels, &columns);
+                if let Some(confusion) = confusion {
+                    crate::cli::predict::tell_classes(&confusion, labels, &columns);
+                }
             }
         }
     }

@@ -324,11 +324,8 @@ unsafe fn update(cells: *mut f32, step: impl Fn(__m128) -> __m128) -> u64 {
 }
 
 /// The two halves of four floats.
-///
-/// # Safety
-/// None is needed: SSE2 is part of x86-64.
 #[inline(always)]
-unsafe fn halves(four: __m128) -> (u64, u64) {
+fn halves(four: __m128) -> (u64, u64) {
     // SAFETY: SSE2 is part of x86-64.
     unsafe {
         let four: __m128i = _mm_castps_si128(four);

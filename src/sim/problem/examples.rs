@@ -180,9 +180,9 @@ impl<O: Objective<f64>> Problem for Examples<O> {
     }
 
     fn curvature(&self) -> Option<Vec<f64>> {
-        self.objective.curvature()?;
+        let bounds = Some(self.objective.bounds()).filter(|bounds| !bounds.is_empty())?;
         // The second derivative of α·w²/(1 + w²) is largest at 0, where it is 2α.
-        Some(self.objective.bounds().into_iter().map(|g| f64::from(g) + 2.0 * self.nonconvex).collect())
+        Some(bounds.into_iter().map(|g| f64::from(g) + 2.0 * self.nonconvex).collect())
     }
 }
 
