@@ -99,8 +99,8 @@ impl<'a> Course<'a> {
     }
 
     /// As [`Course::lay`], by diagonals of a grid whose rows and columns are shuffled: any side − 1 blocks that follow
-    /// each other share no row and no column where none is empty, so that workers who each take the next one do not meet. (Between
-    /// diagonals too: block (side − 1 − j, s − 1 − j) of one and (i, s + 1 + i) of the next share a column only where
+    /// each other share no row and no column where none is empty, so that workers who each take the next one do not
+    /// meet. (Between diagonals too: block (side − 1 − j, s − 1 − j) of one and (i, s + 1 + i) of the next share a column only where
     /// i + j is side − 2.)
     fn lay_grid(
         &self,

@@ -13,6 +13,7 @@
 
 use super::linear::Linear;
 use super::loss::Loss;
+use super::shortest::axpy;
 use crate::kernel::{Rows, sparse};
 use crate::real::Real;
 use rayon::prelude::*;
@@ -41,6 +42,25 @@ pub(super) fn parts(n: usize) -> Vec<Range<usize>> {
     (0..n).step_by(part).map(|from| from..(from + part).min(n)).collect()
 }
 
+/// The sum of what `add` adds to a vector of this length for each part of the first `n` rows. In parallel.
+pub(super) fn sum_over_parts(
+    n: usize,
+    length: usize,
+    add: impl Fn(Range<usize>, &mut [f64]) + Sync,
+) -> Vec<f64> {
+    let sum = |part: Range<usize>| {
+        let mut sum = vec![0.0; length];
+        add(part, &mut sum);
+        sum
+    };
+    let sums: Vec<_> = parts(n).into_par_iter().map(sum).collect();
+    let join = |mut a: Vec<f64>, b: Vec<f64>| {
+        axpy(&mut a, 1.0, &b);
+        a
+    };
+    sums.into_iter().reduce(join).unwrap_or_else(|| vec![0.0; length])
+}
+
 /// Σ `of(row, x·w).0`·x over the rows x, and all `of(row, x·w).1` in order. In parallel; one pass,
 /// O(nonzeros + threads × features).
 pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
@@ -63,7 +83,7 @@ pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
     let mut sums = sums.into_iter();
     let (mut vector, mut kept) = sums.next().unwrap_or_else(|| (vec![0.0; rows.features()], Vec::new()));
     for (other, mut others) in sums {
-        vector.par_iter_mut().zip(&other).with_min_len(1 << 14).for_each(|(v, o)| *v += o);
+        axpy(&mut vector, 1.0, &other);
         kept.append(&mut others);
     }
     (vector, kept)

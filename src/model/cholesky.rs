@@ -1,9 +1,36 @@
 //! Small dense symmetric systems.
 
+use super::certificate::sum_over_parts;
+use crate::kernel::Row;
+
 /// The lower triangle L of H = L·Lᵀ, by rows.
 pub(super) struct Cholesky {
     lower: Vec<f64>,
     size: usize,
+}
+
+/// The lower triangle of Σ second(r)·x·xᵀ over the first `n` rows x, by rows, `size` numbers each. In parallel; O(pairs of
+/// nonzeros + threads × size²).
+///
+/// # Panics
+/// If a row has an id that is not below `size`.
+pub(super) fn lower<'a>(
+    n: usize,
+    size: usize,
+    row: impl Fn(usize) -> Row<'a> + Sync,
+    second: impl Fn(usize) -> f64 + Sync,
+) -> Vec<f64> {
+    sum_over_parts(n, size * size, |part, lower| {
+        for r in part {
+            let (row, second) = (row(r), second(r));
+            for (k, (i, v)) in row.iter().enumerate() {
+                let (line, factor) = (&mut lower[i * size..][..=i], second * f64::from(v));
+                for (&j, &v) in row.ids()[..=k].iter().zip(row.values()) {
+                    line[j as usize] += factor * f64::from(v);
+                }
+            }
+        }
+    })
 }
 
 /// Σ a·b, in eight chains of additions.

@@ -8,7 +8,7 @@
 //! is therefore taken at the combination of all directions so far whose residual is shortest.
 
 use super::certificate::{combine, parts, score};
-use super::cholesky::Cholesky;
+use super::cholesky::{Cholesky, lower};
 use super::linear::Linear;
 use super::loss::Loss;
 use super::preconditioner::Preconditioner;
@@ -224,24 +224,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     /// The whole system, solved.
     fn cholesky(&self, local: &Local) -> Option<Step> {
         let (rows, size) = (self.linear.rows, self.weights.len());
-        let part = |part: Range<usize>| {
-            let mut lower = vec![0.0; size * size];
-            for r in part {
-                let (row, second) = (rows.row(r), local.derivatives[r].1);
-                for (k, (i, v)) in row.iter().enumerate() {
-                    let (line, factor) = (&mut lower[i * size..][..=i], second * f64::from(v));
-                    for (&j, &v) in row.ids()[..=k].iter().zip(row.values()) {
-                        line[j as usize] += factor * f64::from(v);
-                    }
-                }
-            }
-            lower
-        };
-        let sum = |mut a: Vec<f64>, b: Vec<f64>| {
-            axpy(&mut a, 1.0, &b);
-            a
-        };
-        let mut lower = parts(rows.len()).into_par_iter().map(part).reduce_with(sum)?;
+        let mut lower = lower(rows.len(), size, |r| rows.row(r), |r| local.derivatives[r].1);
         (0..size).for_each(|i| lower[i * size + i] += self.linear.l2);
         let direction =
             Cholesky::new(lower, size)?.solve(&local.gradient.iter().map(|g| -g).collect::<Vec<_>>());
