@@ -201,3 +201,73 @@ fn the_roofline_is_measured_on_the_data() {
     let bad = asyncsgd().args(["bench", "roofline", "--repeats", "x"]).output().unwrap();
     assert_eq!(bad.status.code(), Some(2));
 }
+
+#[test]
+fn what_would_lose_an_output_or_be_passed_over_is_refused() {
+    let folder = folder();
+    let line = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert_eq!(
+            (output.status.code(), stderr(&output).lines().count()),
+            (Some(2), 1),
+            "{}",
+            stderr(&output)
+        );
+        stderr(&output)
+    };
+    let same = line(&mut bench(&folder, "-e 1 --repeats 1 --json same --csv ./same"));
+    assert!(same.contains("./same: found as two outputs"), "{same}");
+    assert!(!folder.path().join("same").exists());
+    let misplaced = line(asyncsgd().current_dir(folder.path()).args(["bench", "--repeats", "1", "roofline"]));
+    assert!(misplaced.contains("expected them after it"), "{misplaced}");
+    let kernel = line(bench(&folder, "-e 1 --repeats 1").env("ASYNCSGD_KERNEL", "avx"));
+    assert!(kernel.contains("ASYNCSGD_KERNEL: found 'avx', expected scalar"), "{kernel}");
+    let scalar = bench(&folder, "-e 1 --repeats 1 -j 1 --json -").env("ASYNCSGD_KERNEL", "scalar").output();
+    let record: Value = serde_json::from_str(&stdout(&scalar.unwrap())).unwrap();
+    assert_eq!(record["machine"]["kernel"], "scalar");
+}
+
+#[test]
+fn one_worker_s_cas_is_told_to_be_racy() {
+    let folder = folder();
+    let told =
+        |options: &str| stderr(&bench(&folder, &format!("-e 1 --repeats 1 {options}")).output().unwrap());
+    let line = "warning: 1 worker, cas, block auto, delay-adaptive: is the racy case measured again";
+    let both = told("-j 1,2 --update cas,racy");
+    assert_eq!(both.matches("measured again").count(), 1, "{both}");
+    assert!(both.contains(line), "{both}");
+    assert!(!told("-j 1,2").contains("measured again"));
+}
+
+/// An interrupt between the repeats: what was measured is told as what it is.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_tells_how_far_it_came() {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    let folder = folder();
+    let options = "-j 1 --update locked -e 300 --warm-up 0 --repeats 100 --json - --save-baseline part";
+    for attempt in 0.. {
+        let mut command = bench(&folder, options);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Until the first repeat is done.
+        std::thread::sleep(Duration::from_millis(500 << attempt));
+        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let output = child.wait_with_output().unwrap();
+        let Ok(record) = serde_json::from_str::<Value>(&stdout(&output)) else {
+            assert!(attempt < 5, "{}", stderr(&output));
+            continue;
+        };
+        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        let cases = record["cases"].as_array().unwrap();
+        let runs = cases.iter().map(|case| case["runs"].as_array().unwrap().len()).min().unwrap();
+        assert!(record["repeats"] == runs && (1..100).contains(&runs), "{runs} runs, {}", record["repeats"]);
+        assert!(cases.iter().all(|case| case["quality"]["accuracy"].is_f64()));
+        let line = format!("warning: interrupted after {runs} of 100 repeats; baseline not saved");
+        assert!(stderr(&output).contains(&line), "{}", stderr(&output));
+        assert!(!folder.path().join("asyncsgd/baselines/part.json").exists());
+        break;
+    }
+}

@@ -238,3 +238,30 @@ fn several_at_a_time_get_the_same() {
     assert!(load(&file, &cache, 0).cached().read);
     entry(&cache);
 }
+
+#[test]
+fn an_entry_that_is_no_file_is_neither_read_nor_written() {
+    let (_folder, file, cache) = scene(40);
+    load(&file, &cache, 0);
+    let entry = entry(&cache);
+    for make in ["mkfifo", "ln -s /dev/zero"] {
+        fs::remove_file(&entry).unwrap();
+        let mut words = make.split(' ');
+        let mut command = std::process::Command::new(words.next().unwrap());
+        assert!(command.args(words).arg(&entry).status().unwrap().success());
+        let data = load(&file, &cache, 0);
+        assert!(!data.cached().read);
+        let told = data.cached().warning.clone().unwrap();
+        assert!(told.contains("no regular file") && told.lines().count() == 1, "{told}");
+        assert_same(&data, &Loader::new(&file).load().unwrap());
+    }
+}
+
+#[test]
+fn files_with_long_names_are_kept() {
+    let (folder, file, cache) = scene(40);
+    // Cut within a character of two bytes, and a name of the most bytes.
+    let long = folder.path().join(format!("a{}", "é".repeat(127)));
+    fs::rename(file, &long).unwrap();
+    rebuilt(&long, &cache, None);
+}

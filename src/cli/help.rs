@@ -11,7 +11,8 @@ Examples:
   asyncsgd bench --workers 1,2,4 --update cas,racy,locked
   asyncsgd data info data.svm.zst
 
-Results go to standard output, progress and warnings to standard error.
+Results go to standard output, progress and warnings to standard error. The environment
+variable ASYNCSGD_KERNEL=scalar does without vector instructions, for comparison.
 Exit codes: 0 success, 2 bad usage or bad input, 1 anything else, 130 interrupted.";
 
 /// After `asyncsgd stream --help`.
@@ -236,6 +237,7 @@ so that what changes in the machine meets all of them; speed-ups are medians of 
 of the same repeat. Times are training time: without loading, starting threads, and
 evaluating the objective. Beside them stands the quality on the held-out rows, or on the
 training rows, of each case's last run. --model takes every model of asyncsgd train.
+One worker alone loses nothing by a load and a store: as cas it runs as it does as racy.
 
 Before and after the runs two threads pass a cache line to and fro; what several
 workers cost each other is a multiple of the time that takes. Warnings tell where

@@ -4,7 +4,7 @@ use super::options::{DataArgs, InputArgs, TableArgs};
 use super::value::Check;
 use asyncsgd::{
     Dataset, Loader, Result,
-    data::{Missing, Scale},
+    data::{self, Missing, Scale},
     model::LossKind,
 };
 use std::path::{Path, PathBuf};
@@ -223,6 +223,16 @@ pub enum Cache {
 /// Smaller files are parsed in a moment, and not kept unless a directory is named.
 const KEPT: u64 = 4 << 20;
 
+/// The same of compressed files: text packs to a tenth at best, and unpacking takes longer than parsing.
+const KEPT_PACKED: u64 = KEPT / 10;
+
+/// Whether the text in the file takes long enough to parse to be kept.
+fn is_long(path: &Path) -> bool {
+    let about = std::fs::metadata(path).ok().filter(|about| about.is_file());
+    let packed = || data::is_packed(path).unwrap_or(false);
+    about.is_some_and(|about| about.len() >= KEPT || about.len() >= KEPT_PACKED && packed())
+}
+
 impl FromStr for Cache {
     type Err = std::convert::Infallible;
 
@@ -239,7 +249,7 @@ impl Cache {
     /// The loader of the file at `path`, with the cache that it is to use.
     pub fn on(&self, loader: Loader, path: &Path) -> Loader {
         let folder = match self {
-            Self::Auto if std::fs::metadata(path).is_ok_and(|about| about.len() >= KEPT) => user_folder(),
+            Self::Auto if is_long(path) => user_folder(),
             Self::Folder(folder) => Some(folder.clone()),
             Self::Auto | Self::None => None,
         };
@@ -270,4 +280,28 @@ pub fn user_folder() -> Option<PathBuf> {
     folder
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
         .map(|folder| folder.join("asyncsgd"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn packed_files_are_long_when_they_are_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let xz = [0xfd, b'7', b'z', b'X', b'Z', 0];
+        for (start, length, long) in [
+            (&xz[..], KEPT_PACKED, true),
+            (&xz, KEPT_PACKED - 1, false),
+            (&[], KEPT - 1, false),
+            (&[], KEPT, true),
+        ] {
+            fs::write(&path, start).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+            assert_eq!(is_long(&path), long, "{length}");
+        }
+        assert!(!is_long(folder.path()) && !is_long(Path::new("no/such/file")));
+    }
 }

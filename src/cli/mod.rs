@@ -26,7 +26,7 @@ mod stream;
 mod train;
 mod value;
 
-use asyncsgd::{Error, Result};
+use asyncsgd::{Error, Result, kernel};
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -62,7 +62,7 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
-        Ok(cli) => start_pool().and_then(|()| match cli.command {
+        Ok(cli) => check_kernel().and_then(|()| start_pool()).and_then(|()| match cli.command {
             Command::Train(args) => train::run(*args),
             Command::Stream(args) => stream::run(args),
             Command::Predict(args) => predict::run(&args),
@@ -85,6 +85,17 @@ pub fn main() -> ExitCode {
         }
         error.exit_code()
     }))
+}
+
+/// Refuses an environment variable that says something else than it can: it would be passed over.
+fn check_kernel() -> Result<()> {
+    match std::env::var_os(kernel::VARIABLE) {
+        Some(found) if found != "scalar" => {
+            let (name, found) = (kernel::VARIABLE, found.display());
+            Err(Error::usage(format!("{name}: found '{found}', expected scalar, or no such variable")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Starts the threads that load and evaluate, which would panic where the system refuses them later.

@@ -25,8 +25,8 @@ pub struct InputArgs {
     /// Feature indices of the files start from 0, not 1
     #[arg(long)]
     pub zero_based: bool,
-    /// Where parsed LIBSVM text is kept for the next run: a directory, none, or auto (files of 4 MB and more, in
-    /// asyncsgd in the user's cache directory)
+    /// Where parsed LIBSVM text is kept for the next run: a directory, none, or auto (files of 4 MB and more, packed of
+    /// 0.4 MB, in asyncsgd in the user's cache directory)
     #[arg(long, value_name = "DIR", default_value = "auto")]
     pub cache: Cache,
     #[command(flatten)]

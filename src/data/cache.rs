@@ -30,6 +30,8 @@ const MAGIC: [u8; 8] = *b"asyncsgd";
 const VERSION: u32 = 2;
 /// The bytes that have a checksum of their own, and that a task reads at a time.
 const BLOCK: usize = 1 << 18;
+/// The bytes of a file's name that its entry has.
+const NAMED: usize = 128;
 
 /// What the cache did for a data set.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +123,9 @@ impl Entry {
     pub fn new(folder: &Path, path: &Path, options: u64) -> Self {
         let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let key = xxh3_64(whole.as_os_str().as_encoded_bytes()) ^ options;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // For those who look into the folder: the key alone tells entries apart, and names may have 255 bytes.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = &name[..name.floor_char_boundary(NAMED)];
         Self { path: folder.join(format!("{name}-{key:016x}.rows")), key }
     }
 
@@ -135,6 +139,10 @@ impl Entry {
         like: Option<&Arc<Numbering>>,
         fresh: impl FnOnce(Origin, Option<Stamp>) -> Result<bool>,
     ) -> Option<Result<(Dataset, Origin), String>> {
+        let told = |found: &str| format!("{}: found {found}, parsed the text again", self.path.display());
+        if self.is_irregular() {
+            return Some(Err(told("no regular file")));
+        }
         let file = match Bytes::open(&self.path) {
             Err(crate::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return None;
@@ -142,8 +150,12 @@ impl Entry {
             Err(e) => return Some(Err(e.to_string())),
             Ok(file) => file,
         };
-        let told = |found: &str| format!("{}: found {found}, parsed the text again", self.path.display());
         Some(self.read_from(&file, like, fresh).map_err(|found| told(&found)))
+    }
+
+    /// Whether something is there that is no file: a pipe would be waited for, and a device read without end.
+    fn is_irregular(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|about| !about.is_file())
     }
 
     fn read_from(
@@ -238,6 +250,9 @@ impl Entry {
     /// # Errors
     /// [`crate::Error::Io`] where the folder cannot be made or written.
     pub fn write(&self, data: &Dataset, origin: Origin, own_numbering: bool) -> Result<()> {
+        if self.is_irregular() {
+            return Err(crate::Error::io("write", &self.path, std::io::Error::other("no regular file")));
+        }
         let folder = self.path.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(folder).map_err(|e| crate::Error::io("create", folder, e))?;
         // A writer that was killed left as much as the data.

@@ -26,8 +26,8 @@ pub(super) const FEATURES: usize = 1 << 28;
 /// recognised by the content; plain, or compressed by gzip, bzip2, xz or zstd.
 ///
 /// Rows are shuffled and features renumbered by falling frequency while they are placed; only one copy of
-/// the numbers exists at any time, beside 24 bytes a row; a file is read in parts, twice, while anything
-/// compressed and standard input are unpacked in memory first. All cores of rayon's pool take part.
+/// the numbers exists at any time, beside 24 bytes a row; a file is read in parts, twice. Anything compressed and standard
+/// input are held in memory as whole text first: over three times the numbers' memory at the peak. All cores take part.
 ///
 /// LIBSVM text, with what is an error: `label index:value … # comment`; a finite label; indices from 1 (see
 /// [`Loader::zero_based`]) up to 2²⁸ (see [`Loader::features`]), in any order, each once in a row; finite f32 values, of which
@@ -268,9 +268,7 @@ impl Loader {
                 features: numbering.ids.len() - usize::from(numbering.intercept),
                 reason: ", as in the training data",
             },
-            None => {
-                Limit { features: self.features.max(FEATURES), reason: " (Loader::features allows more)" }
-            }
+            None => Limit { features: self.features.max(FEATURES), reason: "" },
         };
 
         let like = self.like.as_ref().filter(|numbering| numbering.intercept);

@@ -33,5 +33,5 @@ pub use generate::{Problem, Synthetic};
 pub use loader::Loader;
 pub use ratings::Ratings;
 pub use scale::Scale;
-pub use source::read_text;
+pub use source::{is_packed, read_text};
 pub use table::Missing;

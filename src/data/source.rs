@@ -53,6 +53,14 @@ pub fn read_text(path: &Path) -> Result<(String, String)> {
     Ok((name, text))
 }
 
+/// Whether the file at `path` is compressed, by its first bytes.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read.
+pub fn is_packed(path: &Path) -> Result<bool> {
+    Bytes::open(path)?.is_packed()
+}
+
 /// These bytes of the input called `name` as text.
 ///
 /// # Errors

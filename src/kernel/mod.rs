@@ -22,10 +22,14 @@ pub use runs::Constants;
 
 /// The name of the kernels in use, for reports: `avx2+cx16` or `scalar`. Detected once.
 ///
-/// The environment variable `ASYNCSGD_KERNEL=scalar` forces the scalar ones, for comparison.
+/// The environment variable [`VARIABLE`] forces the scalar ones where it is `scalar`, for comparison; whatever else it may
+/// be is passed over here, and refused by the program.
 pub fn name() -> &'static str {
     if vector() { "avx2+cx16" } else { "scalar" }
 }
+
+/// The environment variable that says which kernels to use.
+pub const VARIABLE: &str = "ASYNCSGD_KERNEL";
 
 /// Whether the vector kernels are in use. Asking costs a load and a comparison.
 #[inline(always)]
@@ -37,7 +41,7 @@ fn vector() -> bool {
 fn detect() -> bool {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     {
-        x86::available() && std::env::var_os("ASYNCSGD_KERNEL").is_none_or(|kernel| kernel != "scalar")
+        x86::available() && std::env::var_os(VARIABLE).is_none_or(|kernel| kernel != "scalar")
     }
     #[cfg(not(all(target_arch = "x86_64", not(loom))))]
     {

@@ -19,7 +19,7 @@ pub struct Bench {
     /// What was held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<Data>,
-    /// Timed runs of each case.
+    /// Timed runs of each case; some have one more where an interrupt came before all were made.
     pub repeats: usize,
     /// Runs of each case before these, not timed.
     pub warm_up: usize,

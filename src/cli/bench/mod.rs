@@ -66,6 +66,11 @@ impl Plan {
     fn new(args: BenchArgs) -> Result<Self> {
         let mut check = Check::default();
         let BenchArgs { data, model, objective, sweep, step, run, output } = args;
+        let misplaced = Path::new("roofline");
+        if data.input.data.as_deref() == Some(misplaced) && !misplaced.exists() {
+            let line = "roofline: found options before it, expected them after it (asyncsgd bench roofline --repeats 5)";
+            return Err(Error::usage(line));
+        }
         let source = Source::check(&mut check, data, objective.intercept);
         let cases = sweep.cases(&mut check, (&source, model), objective, step)?;
         let RunArgs { repeats, warm_up, optimum, target_gap, target_objective } = run;
@@ -89,6 +94,8 @@ impl Plan {
         }
         check.finish()?;
         // The file system is asked when the options make sense.
+        let outputs = [&json, &csv, &report].into_iter().flatten().map(PathBuf::as_path);
+        Output::distinct(&outputs.collect::<Vec<_>>())?;
         let inputs = source.inputs();
         let file = |path: Option<PathBuf>| path.map(|path| Output::check(&path, &inputs)).transpose();
         let (json, csv, report) = (file(json)?, file(csv)?, file(report)?);
@@ -143,8 +150,15 @@ impl Plan {
             bench.baseline = Some(name.clone());
             baseline.compare(&mut bench);
         }
+        let whole = bench.repeats == self.repeats;
+        if !whole {
+            let left =
+                [(self.save.is_some(), "; baseline not saved"), (self.profile.is_some(), "; no profile")];
+            let left: String = left.into_iter().filter_map(|(wanted, what)| wanted.then_some(what)).collect();
+            let line = format!("interrupted after {} of {} repeats{left}", bench.repeats, self.repeats);
+            bench.warnings.insert(0, line);
+        }
         self.write(&bench)?;
-        let whole = bench.cases.iter().all(|case| case.runs.len() == self.repeats);
         if !whole {
             return Ok(interrupt::EXIT);
         }

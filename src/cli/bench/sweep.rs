@@ -9,7 +9,7 @@ use crate::cli::options::Training;
 use crate::cli::progress::Bar;
 use asyncsgd::delay::Profile;
 use asyncsgd::record::{self, Bench, Case, Figures, Settings, Spread, TimedRun};
-use asyncsgd::{Error, Real, Result, Run, Stop};
+use asyncsgd::{Error, Real, Result, Run, Stop, Update};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -116,10 +116,8 @@ impl<K: Kind> Sweep<'_, K> {
                 }
                 if let Some(repeat) = round.checked_sub(plan.warm_up) {
                     let taken = taken[case].get_or_insert_with(|| Taken::new(&run));
-                    if last {
-                        let outcome = self.kind.outcome(training, self.data, self.test, &run)?;
-                        taken.quality = outcome.figures();
-                    }
+                    // Of each run, as any may turn out to be the last.
+                    taken.quality = self.kind.outcome(training, self.data, self.test, &run)?.figures();
                     taken.add(
                         &run,
                         TimedRun {
@@ -145,7 +143,8 @@ impl<K: Kind> Sweep<'_, K> {
             settings,
             data: self.about(self.data),
             test: self.test.map(|test| self.about(test)),
-            repeats: plan.repeats,
+            // Those that all cases have had: fewer than were wanted where an interrupt came.
+            repeats: taken.iter().map(|taken| taken.runs.len()).min().unwrap_or_default(),
             warm_up: plan.warm_up,
             optimum: plan.optimum,
             target_objective: plan.target,
@@ -283,6 +282,13 @@ fn times_as_fast(runs: &[TimedRun], others: &[TimedRun]) -> Spread {
     Spread::of(runs.iter().zip(others).map(|(run, other)| other.seconds / run.seconds))
 }
 
+/// Whether the case runs as another one of the same options that is racy: one worker alone makes no exchanges.
+fn is_racy_again(case: &Case, cases: &[Case]) -> bool {
+    let [cas, racy] = [Update::Cas, Update::Racy].map(|update| update.to_string());
+    let rest = |case: &Case| (case.workers, case.block.clone(), case.step.clone());
+    case.workers == 1 && case.update == cas && cases.iter().any(|o| o.update == racy && rest(o) == rest(case))
+}
+
 /// What makes the timings doubtful.
 fn doubts(bench: &Bench) -> Vec<String> {
     let mut doubts = conditions::doubts(&bench.conditions);
@@ -293,6 +299,12 @@ fn doubts(bench: &Bench) -> Vec<String> {
             "runs are too short: {:.1} ms, below {} ms threads' waking counts; --epochs {epochs} would do",
             1e3 * shortest,
             1e3 * SHORT
+        ));
+    }
+    for case in bench.cases.iter().filter(|case| is_racy_again(case, &bench.cases)) {
+        doubts.push(format!(
+            "{}: is the racy case measured again, as one worker alone loses nothing",
+            case.name()
         ));
     }
     for case in &bench.cases {

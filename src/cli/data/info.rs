@@ -21,8 +21,8 @@ pub struct Args {
     /// Feature indices start from 0, not 1
     #[arg(long)]
     zero_based: bool,
-    /// Where parsed files are kept for the next run: a directory, none, or auto (files of 4 MB and more, in
-    /// asyncsgd in the user's cache directory)
+    /// Where parsed files are kept for the next run: a directory, none, or auto (files of 4 MB and more, packed of
+    /// 0.4 MB, in asyncsgd in the user's cache directory)
     #[arg(long, value_name = "DIR", default_value = "auto")]
     cache: Cache,
     #[command(flatten)]
