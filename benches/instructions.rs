@@ -1,10 +1,11 @@
 //! The inner loops, each in a function of its own, for `tools/instructions.sh` to count their instructions: a
 //! regression shows without timing. Prints the kernels in use, and the elements that each loop goes through. With
-//! two arguments, a block and a number of epochs, trains so by the engine and prints nothing: the difference of two
-//! numbers of epochs is what an epoch takes.
+//! three arguments, rows, a block and a number of epochs, trains so by the engine and prints the nonzeros of an epoch:
+//! the difference of two numbers of epochs is what an epoch takes. Where all rows are one block, next to none of it is
+//! copying and publishing.
 
 use asyncsgd::{
-    BlockSize, Dataset, Hogwild, Logistic, Objective, Params, Pin, Sink, Trainer, Weights,
+    BlockSize, Dataset, Hogwild, Logistic, Objective, Params, Pin, Sink, Trainer, Update, Weights,
     data::Synthetic,
     kernel::name as kernel_name,
     model::{Linear, LogisticLoss, Residuals},
@@ -60,6 +61,12 @@ fn train_cas(model: &Bound<'_>, params: &Params<f32>) {
     train(model, params, || params.writer::<Cas>());
 }
 
+/// As with several workers, which ask for the cache lines of a row before they read it.
+#[inline(never)]
+fn train_claiming(model: &Bound<'_>, shared: &Hogwild<f32>) {
+    train(model, shared.params(), || shared.params().writer::<Cas>());
+}
+
 /// Updates of one parameter: what the clock, the step rule and the recorder take.
 #[inline(never)]
 fn update(shared: &Hogwild<f32>, updates: usize) {
@@ -97,13 +104,19 @@ fn dense_axpy_cas(params: &Params<f32>, x: &[f32]) {
     params.writer::<Cas>().axpy_dense(0, x, black_box(0.5));
 }
 
+fn data(rows: usize) -> Dataset {
+    let data = Synthetic::rcv1(rows).generate().expect("a small problem").data;
+    data.binary().expect("two classes").laid_out(0)
+}
+
 fn main() {
-    let data = Synthetic::rcv1(1000).generate().expect("a small problem").data;
-    let data = data.binary().expect("two classes").laid_out(0);
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    if let [block, epochs] = numbers[..] {
-        return engine(&data, block, epochs);
+    if let [rows, block, epochs] = numbers[..] {
+        let data = data(rows);
+        engine(&data, block, epochs);
+        return println!("{}", data.nonzeros());
     }
+    let data = data(1000);
     let model = Linear::new(data.rows(), data.labels(), LogisticLoss, 1e-3, 0.0, None);
     let (nonzeros, updates) = (data.nonzeros(), 10_000);
     let mut w = vec![0f32; data.features()];
@@ -113,6 +126,10 @@ fn main() {
     train_plain(&model, &mut w);
     train_racy(&model, &params);
     train_cas(&model, &params);
+    let rule = step::delay_adaptive(0.1);
+    let claiming =
+        Hogwild::with(Params::zeros(data.features()), rule, 2, Update::Cas, 1.0).expect("a sound rule");
+    train_claiming(&model, &claiming);
     update(&Hogwild::new(1, step::delay_adaptive(0.1)).expect("a sound rule"), updates);
     let (dense, x, mut out) = (Params::<f32>::zeros(DENSE), vec![1f32; DENSE], vec![0f32; DENSE]);
     dense_dot(&dense, &x);
@@ -121,7 +138,7 @@ fn main() {
     dense_axpy_cas(&dense, &x);
 
     println!("kernels {}", kernel_name());
-    let sparse = ["dot_plain", "dot_shared", "train_plain", "train_racy", "train_cas"];
+    let sparse = ["dot_plain", "dot_shared", "train_plain", "train_racy", "train_cas", "train_claiming"];
     let dense = ["dense_dot", "dense_copy", "dense_axpy_racy", "dense_axpy_cas"];
     sparse.iter().for_each(|name| println!("{name} {nonzeros}"));
     println!("update {updates}");
