@@ -122,15 +122,21 @@ else
     skip "a wrong system clock" "no faketime; training time is of the monotonic clock, which cannot be set"
 fi
 
+# It sends the signal to the program and to its group, and what scripts start in the background ignores SIGINT.
 for signal in INT TERM HUP; do
     rm -f stopped.safetensors
-    "$program" train data.svm --epochs 100000 --save stopped.safetensors > out 2>&1 &
-    pid=$!
-    sleep 2
-    kill -$signal $pid
-    wait $pid
+    timeout --preserve-status -s $signal 2 "$program" train data.svm --epochs 100000 --save stopped.safetensors > out 2>&1
     holds "SIG$signal: exit code 130 and the model saved" test $? -eq 130 -a -s stopped.safetensors
 done
+rm -f stopped.safetensors
+(trap '' HUP; exec "$program" train data.svm --epochs 100000 --save stopped.safetensors) > out 2>&1 &
+pid=$!
+sleep 2
+kill -HUP $pid
+sleep 1
+holds "SIGHUP is ignored under nohup" kill -TERM $pid
+wait $pid
+holds "and the model is saved at the end" test $? -eq 130 -a -s stopped.safetensors
 "$program" train data.svm --epochs 3 2> err | head -c 10 > /dev/null
 holds "a closed pipe" test "${PIPESTATUS[0]}" -le 1
 "$program" predict --model good.safetensors small.svm 2> err | head -1 > /dev/null

@@ -138,8 +138,8 @@ the same bits (word vectors draw their negatives anew). Other data, another vers
 other options of what is computed are refused; --save, --json, --time-limit and such
 may be new, and so may the places of the data, which are known by what is in them.
 
-Ctrl-C ends training; what was learnt is reported and saved. A second one aborts. So do
-the signals TERM and HUP.";
+Ctrl-C ends training; what was learnt is reported and saved. Another one, a second later
+or more, aborts. So do the signals TERM and HUP, which nohup and such may ignore.";
 
 /// After `asyncsgd predict --help`.
 pub const PREDICT: &str = "\
