@@ -26,6 +26,19 @@ pub fn check(path: &Path) -> Result<()> {
     }
 }
 
+/// As [`check()`], for what is to take another's place again and again.
+///
+/// # Errors
+/// [`Error::Usage`] where `path` is a device or a pipe.
+pub fn check_file(path: &Path) -> Result<()> {
+    match target(path)? {
+        Target::File(file) => beside(&file, path).map(drop),
+        Target::Stream => {
+            Err(Error::usage(format!("{}: found a device or a pipe, expected a file", path.display())))
+        }
+    }
+}
+
 /// Makes `bytes` the content of the file at `path`, as [`write_with`] does.
 ///
 /// # Errors
@@ -197,6 +210,17 @@ mod tests {
         let mut left = vec![".other.killed.tmp".to_owned(), held];
         left.sort();
         assert_eq!(names(directory.path()), left);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_no_file() {
+        let said = check_file(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(said.to_string(), "/dev/null: found a device or a pipe, expected a file");
+        check(Path::new("/dev/null")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        check_file(&directory.path().join("new")).unwrap();
+        assert_eq!(names(directory.path()), [""; 0]);
     }
 
     #[cfg(target_os = "linux")]

@@ -132,38 +132,56 @@ fn finish(directory: &Path) {
     SavedModel::load(&directory.join("end.safetensors")).unwrap();
 }
 
+/// Sends signals to a process, a millisecond apart.
+#[cfg(target_os = "linux")]
+fn send(signals: &[&str], to: &Child) {
+    let sent: Vec<String> = signals.iter().map(|signal| format!("kill -s {signal} {}", to.id())).collect();
+    assert!(Command::new("sh").args(["-c", &sent.join(" && sleep 0.001 && ")]).status().unwrap().success());
+}
+
+/// Endless training that was begun by `env` with these options, once its first checkpoint is there.
+#[cfg(target_os = "linux")]
+fn endless(directory: &Path, env: &str) -> Child {
+    data(directory);
+    let words = "train data.svm --epochs 1e6 --checkpoint c --checkpoint-every 20ms --save m.safetensors";
+    let mut command = Command::new("env");
+    command.current_dir(directory).args([env, env!("CARGO_BIN_EXE_asyncsgd")]).args(words.split(' '));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while !directory.join("c").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+/// `timeout` sends its signal to the program and then to its group.
+#[cfg(target_os = "linux")]
 #[test]
 fn signals_end_training_and_keep_what_was_learnt() {
     for signal in ["TERM", "HUP", "INT"] {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();
-        data(directory);
-        let words = [
-            "train",
-            "data.svm",
-            "--epochs",
-            "1e6",
-            "--checkpoint",
-            "c",
-            "--checkpoint-every",
-            "20ms",
-            "--save",
-            "m.safetensors",
-        ];
-        let child = asyncsgd(directory, &words).spawn().unwrap();
-        let start = Instant::now();
-        while !directory.join("c").exists() {
-            assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        let child = endless(directory, "--default-signal");
+        send(&[signal, signal], &child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{signal}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(directory.join("m.safetensors").exists());
+        assert!(directory.join("m.safetensors").exists(), "{signal}");
         let saved = Checkpoint::open(directory.join("c")).unwrap();
         assert!(saved.iterations() > 0);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_that_are_ignored_remain_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = endless(directory.path(), "--ignore-signal=HUP");
+    send(&["HUP"], &child);
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(child.try_wait().unwrap().is_none(), "the run ended");
+    send(&["TERM"], &child);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
 }
 
 /// What the command says on standard error, and its exit code, in a directory.
@@ -233,6 +251,67 @@ fn what_cannot_be_resumed_is_refused_in_a_line() {
         (code, text.as_str()),
         (Some(2), "error: c: found a damaged file: its checksum is wrong, expected a whole checkpoint\n")
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn where_a_checkpoint_cannot_stand_is_told_before_training() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    std::fs::write(directory.join("small.svm"), "1 1:1 2:3\n-1 2:1\n").unwrap();
+    assert!(Command::new("mkfifo").arg(directory.join("pipe")).status().unwrap().success());
+    let to = |path: &str| said_in(directory, &["train", "small.svm", "-qe1", "-j1", "--checkpoint", path]);
+    assert_eq!(to("pipe"), (Some(2), "error: pipe: found a device or a pipe, expected a file\n".into()));
+    let (code, text) = to("a/b/c");
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with("error: a/b/c: cannot create: "), "{text}");
+    // Another run's file is replaced, but not in silence.
+    assert_eq!(to("c"), (Some(0), String::new()));
+    let warning = "warning: c: replaces the checkpoint of another run; --resume continues it\n";
+    assert_eq!(to("c"), (Some(0), warning.into()));
+    assert_eq!(said_in(directory, &["train", "--resume", "c", "-qe1"]), (Some(0), String::new()));
+    // What the file cannot keep.
+    let name = std::ffi::OsStr::from_bytes(b"d\xff.svm");
+    std::fs::copy(directory.join("small.svm"), directory.join(name)).unwrap();
+    let mut command = asyncsgd(directory, &["train", "-qe1", "-j1", "--checkpoint", "other"]);
+    let output = command.arg(name).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.starts_with("error: --checkpoint: found ") && text.ends_with(", expected UTF-8 to keep\n"),
+        "{text}"
+    );
+    // Another network is named as a command names it.
+    let network = ["train", "small.svm", "-qe1", "-j1", "--model", "mlp:2-3-2", "--checkpoint", "net"];
+    assert_eq!(said_in(directory, &network), (Some(0), String::new()));
+    let (_, text) = said_in(directory, &["train", "--resume", "net", "--model", "mlp:2-4-2,tanh"]);
+    let line = "model: found mlp:2-3-2,relu softmax, expected mlp:2-4-2,tanh softmax\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_checkpoint_that_fails_is_told_while_the_run_goes_on() {
+    use std::io::{BufRead, BufReader};
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    data(directory);
+    std::fs::create_dir(directory.join("sub")).unwrap();
+    let words = ["train", "data.svm", "-qe1e6", "--checkpoint", "sub/c", "--checkpoint-every", "10ms"];
+    let mut child = asyncsgd(directory, &words).spawn().unwrap();
+    let start = Instant::now();
+    // It may be just writing another.
+    while !directory.join("sub/c").exists() || std::fs::remove_dir_all(directory.join("sub")).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("warning: a checkpoint was not written: sub/c: cannot "), "{line}");
+    assert!(child.try_wait().unwrap().is_none());
+    send(&["TERM"], &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 /// Address space for some hundred threads, and a stack that no address space has room for.

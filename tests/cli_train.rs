@@ -154,6 +154,24 @@ fn a_stream_is_learnt_as_it_arrives_and_its_model_predicts() {
     assert_eq!((saved.features(), &saved.classes[..]), (1000, &[-1.0, 1.0][..]));
     let refused = stream("-").args(["--passes", "2", "--update", "leashed"]).output().unwrap();
     assert_eq!((refused.status.code(), stderr(&refused).lines().count()), (Some(2), 3));
+    if cfg!(unix) {
+        // A pipe by its path is read once as well.
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let refused = stream(pipe.to_str().unwrap()).args(["--passes", "2"]).output().unwrap();
+        let pipe = "as a pipe is read once";
+        let expected =
+            format!("error: --features: expected a number, {pipe}\nerror: --passes: expected 1, {pipe}\n");
+        assert_eq!((refused.status.code(), stderr(&refused)), (Some(2), expected));
+    }
+    let noise = folder.path().join("noise.svm");
+    fs::write(&noise, "1 1:1\n-1 1:1\n".repeat(50)).unwrap();
+    let wild = stream(noise.to_str().unwrap()).args(["--rate", "1e30", "--quiet"]).output().unwrap();
+    let text = stderr(&wild);
+    assert!(text.starts_with("warning: the mean loss is ") && text.lines().count() == 1, "{text}");
+    let wide = stream(data.to_str().unwrap()).args(["--features", "99999999999"]).output().unwrap();
+    let expected = "error: --features: found '99999999999', expected a whole number up to 4294967295\n";
+    assert_eq!((wide.status.code(), stderr(&wide).as_str()), (Some(2), expected));
 }
 
 /// A bad line ends a stream, but what was learnt before it is saved; what holds nothing is refused.
@@ -204,7 +222,7 @@ fn a_silent_stream_can_be_interrupted() {
     input.write_all(b"1 1:1\n-1 3:1\n1 ").unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(told.by_ref().any(|line| line.unwrap().starts_with("2 examples in")), "nothing was learnt");
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let kill = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let weights = asyncsgd::SavedModel::load(&model).unwrap().weights;
@@ -240,13 +258,13 @@ fn an_interrupt_keeps_what_was_learnt() {
     let workers = || {
         let names = fs::read_dir(&tasks).into_iter().flatten().flatten();
         let names = names.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-        names.filter(|name| name.starts_with("ctrl-c")).count()
+        names.filter(|name| name.starts_with("signals")).count()
     };
     while workers() == 0 && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_millis(500));
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let kill = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {

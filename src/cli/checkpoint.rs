@@ -70,14 +70,23 @@ impl Checkpoints {
     /// Asks the file system whether the checkpoint can be written.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot; [`Error::Usage`] where it is one of the `inputs`.
+    /// [`Error::Io`] where it cannot; [`Error::Usage`] where it is one of the `inputs`, a device or a pipe.
     pub fn output(&self, inputs: &[&Path]) -> Result<()> {
         let Some((path, _)) = &self.keep else { return Ok(()) };
         if path == Path::new("-") {
             return Err(Error::usage("--checkpoint: found '-', expected a file"));
         }
+        Output::check(path, inputs)?;
+        output::check_file(path)?;
         output::clean(path)?;
-        Output::check(path, inputs).map(drop)
+        let going_on = self.resume.as_ref().is_some_and(|from| is_same(from.path(), path));
+        if !going_on && Checkpoint::is_at(path) {
+            let path = path.display();
+            super::say(format_args!(
+                "warning: {path}: replaces the checkpoint of another run; --resume continues it"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether anything is saved or gone on with.
@@ -95,6 +104,10 @@ impl Checkpoints {
             None => trainer,
         }
     }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 /// The arguments of a command: the options that were given, by name, and the values of each. What they say does not
@@ -139,7 +152,7 @@ fn foreign(file: &Path) -> Error {
 /// What the run in the file, if there is one, was started with, and what was said to this command, without `--resume`.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// What is wrong with the file, and values that are not UTF-8, which cannot be kept.
 fn words(from: Option<&Checkpoint>) -> Result<Words> {
     let saved = from.map(|from| serde_json::from_str(from.note()).map_err(|_| foreign(from.path())));
     let mut words: Words = saved.transpose()?.unwrap_or_default();
@@ -153,15 +166,17 @@ fn words(from: Option<&Checkpoint>) -> Result<Words> {
             arg.get_id() != "resume"
                 && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
         });
-        words.extend(given.map(|arg| (arg.get_id().to_string(), values(arg, matches))));
+        for arg in given {
+            words.insert(arg.get_id().to_string(), values(arg, matches)?);
+        }
     }
     Ok(words)
 }
 
 /// The values given to an argument; paths so that they lead to the same place from everywhere.
-fn values(arg: &clap::Arg, matches: &ArgMatches) -> Vec<String> {
+fn values(arg: &clap::Arg, matches: &ArgMatches) -> Result<Vec<String>> {
     if !arg.get_action().takes_values() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let kind = arg.get_value_parser().type_id();
     let path = |value: &OsStr| match kind {
@@ -169,9 +184,11 @@ fn values(arg: &clap::Arg, matches: &ArgMatches) -> Vec<String> {
         _ if kind == TypeId::of::<Cache>() => value != "auto" && value != "none",
         _ => false,
     };
-    let value = |value: &OsStr| match std::path::absolute(value) {
-        Ok(whole) if path(value) => whole.to_string_lossy().into_owned(),
-        _ => value.to_string_lossy().into_owned(),
+    let value = |value: &OsStr| {
+        let whole = std::path::absolute(value).ok().filter(|_| path(value)).map(PathBuf::into_os_string);
+        whole.unwrap_or_else(|| value.into()).into_string().map_err(|value| {
+            Error::usage(format!("--checkpoint: found {}, expected UTF-8 to keep", value.display()))
+        })
     };
     matches.get_raw(arg.get_id().as_str()).into_iter().flatten().map(value).collect()
 }

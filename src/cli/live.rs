@@ -80,6 +80,8 @@ impl Live {
             Event::Planned(plan) => self.state.epochs = plan.epochs,
             Event::Epoch(point) => self.state.objective = Some(point.objective),
             Event::Progress(progress) => self.progress(&progress),
+            // Of checkpoints, which are not made here.
+            Event::Warning(warning) => super::say(format_args!("warning: {warning}")),
         }
     }
 

@@ -48,6 +48,9 @@ impl Bar {
                     objective = point.objective;
                     point.epoch
                 }
+                Event::Warning(warning) => {
+                    return bar.suspend(|| super::say(format_args!("warning: {warning}")));
+                }
             };
             bar.set_prefix(format!("epoch {epoch:.1}/{epochs}"));
             let share = if epochs > 0.0 { (epoch / epochs).min(1.0) } else { 1.0 };

@@ -11,9 +11,10 @@ use asyncsgd::step::{Schedule, StepRule};
 use asyncsgd::{
     Batches, Error, Feed, Hogwild, Online, Params, Result, SavedModel, Update,
     engine::{StreamRun, Streamed},
-    model::{LossKind, Precision},
+    model::{Loss, LossKind, Precision},
     stream,
 };
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,13 +26,16 @@ const UNIT: f64 = 1e5;
 /// Batches of up to 64 kB of text that wait for the workers at most.
 const WAITING: usize = 64;
 
+/// A mean loss so many times that without a model tells of a rate that is too high.
+const DIVERGED: f64 = 4.0;
+
 /// Train a linear model on text of any length, in bounded memory
 #[derive(clap::Args, Debug)]
 #[command(after_help = super::help::STREAM)]
 pub struct Args {
     /// LIBSVM text, plain or compressed; - is standard input. Labels of classifiers: -1 or 0, and 1
     data: PathBuf,
-    /// The number of features [default: counted in a pass before; needed with standard input]
+    /// The number of features [default: counted in a pass before; needed with standard input and pipes]
     #[arg(long, value_name = "N", value_parser = value::count())]
     features: Option<Given<usize>>,
     /// The loss; no penalty is added
@@ -76,12 +80,15 @@ pub fn run(args: Args) -> Result<u8> {
     let (update, schedule) = (check.take(args.update), check.take(args.schedule));
     let DelayRule { weight, concurrency } = check.take(args.step);
     let (features, workers) = (check.option(args.features), check.option(args.workers));
-    let piped = args.data == Path::new("-");
+    let stdin = args.data == Path::new("-");
+    let special = |about: Metadata| !about.is_file() && !about.is_dir();
+    let piped = stdin || std::fs::metadata(&args.data).is_ok_and(special);
+    let once = if stdin { "standard input" } else { "a pipe" };
     check.require(
         !(piped && features.is_none()),
-        "--features: expected a number, as standard input is read once",
+        format!("--features: expected a number, as {once} is read once"),
     );
-    check.require(!(piped && passes != 1), "--passes: expected 1, as standard input is read once");
+    check.require(!(piped && passes != 1), format!("--passes: expected 1, as {once} is read once"));
     let leashed = matches!(update, Update::Leashed { .. });
     check.require(!leashed, "--update: found leashed, expected cas, racy or locked");
     check.finish()?;
@@ -97,7 +104,7 @@ pub fn run(args: Args) -> Result<u8> {
     let workers = workers.unwrap_or_else(|| asyncsgd::Topology::detect().cores());
     let shared = Hogwild::<f32>::with(Params::fitting(features)?, rule, workers, update, UNIT)?;
     let interrupt = interrupt::flag();
-    let (mut told, mut delays, mut failed) = (Vec::new(), Profile::default(), None);
+    let (mut told, mut delays, mut failed, mut start) = (Vec::new(), Profile::default(), None, 0.0);
     for _ in 0..passes {
         let batches = Batches::open(&args.data, features, args.zero_based)?;
         let batches = if loss.is_classification() { batches.binary() } else { batches };
@@ -115,12 +122,16 @@ pub fn run(args: Args) -> Result<u8> {
             }
         });
         let refused = |source| Error::Thread { thread: "the reader of the text".into(), source };
-        let reading = std::thread::Builder::new().spawn(move || read(batches, &feed)).map_err(refused)?;
+        let reading =
+            std::thread::Builder::new().spawn(move || read(batches, loss, &feed)).map_err(refused)?;
         let run = online.run(&shared, examples)?;
         // The end of the stream is that of the text, or the reader's error. Where workers ended it the reader may wait for
         // text that never comes.
         if !run.stopped {
-            failed = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).err();
+            match reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(loss) => start = loss,
+                Err(error) => failed = Some(error),
+            }
         }
         run.workers.iter().for_each(|worker| delays.merge(&worker.delays));
         told.push(run);
@@ -130,7 +141,7 @@ pub fn run(args: Args) -> Result<u8> {
     }
     let examples: u64 = told.iter().map(|run: &StreamRun| run.examples).sum();
     if examples == 0 && !interrupt.load(Ordering::Relaxed) {
-        let name = if piped { "<stdin>".to_owned() } else { args.data.display().to_string() };
+        let name = if stdin { "<stdin>".to_owned() } else { args.data.display().to_string() };
         let none = || Error::input(name, 0, 0, "no rows", "at least one (label index:value …)");
         return Err(failed.unwrap_or_else(none));
     }
@@ -138,6 +149,12 @@ pub fn run(args: Args) -> Result<u8> {
     if weights.iter().any(|w| !w.is_finite()) {
         super::say("diverged: a lower --rate may help");
         return failed.map_or(Ok(1), Err);
+    }
+    if let Some(last) = told.last().filter(|run| start > 0.0 && run.loss > DIVERGED * start) {
+        let (loss, lower) = (last.loss, "a lower --rate may help");
+        super::say(format_args!(
+            "warning: the mean loss is {loss:.3e}, at the start it was {start:.3e}: {lower}"
+        ));
     }
     if let Some(path) = &args.save {
         model(loss, &weights, (&args.data, args.zero_based), examples).save(path)?;
@@ -185,15 +202,18 @@ fn progress(now: &Streamed) -> String {
     )
 }
 
-/// Feeds batches until they end or nobody learns from them any more.
-fn read(batches: Batches, feed: &Feed) -> Result<()> {
+/// Feeds batches until they end or nobody learns from them any more. Their mean loss without a model.
+fn read(batches: Batches, loss: LossKind, feed: &Feed) -> Result<f64> {
+    let (mut sum, mut count) = (0.0, 0);
     for batch in batches {
         let (rows, labels) = batch?;
+        sum += labels.iter().map(|&y| loss.loss(0.0, f64::from(y))).sum::<f64>();
+        count += labels.len();
         if feed.send(rows, labels).is_err() {
             break;
         }
     }
-    Ok(())
+    Ok(sum / count.max(1) as f64)
 }
 
 fn model(loss: LossKind, weights: &[f32], (data, zero_based): (&Path, bool), examples: u64) -> SavedModel {

@@ -4,6 +4,7 @@ use asyncsgd::Error;
 use clap::builder::{PossibleValue, TypedValueParser};
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::num::IntErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -140,18 +141,22 @@ pub fn counts() -> Lenient<Vec<usize>> {
 
 /// A whole number, 1 to `u32::MAX`.
 pub fn count() -> Lenient<usize> {
-    parsed(|text| match text.parse::<u32>() {
-        Ok(n) if n > 0 => Ok(n as usize),
-        _ => Err(format!("found '{text}', expected a whole number from 1")),
-    })
+    parsed(|text| at_least(1, text))
 }
 
 /// A whole number, 0 to `u32::MAX`.
 pub fn whole() -> Lenient<usize> {
-    parsed(|text| match text.parse::<u32>() {
-        Ok(n) => Ok(n as usize),
-        Err(_) => Err(format!("found '{text}', expected a whole number from 0")),
-    })
+    parsed(|text| at_least(0, text))
+}
+
+fn at_least(least: u32, text: &str) -> Result<usize, String> {
+    match text.parse::<u32>() {
+        Ok(n) if n >= least => Ok(n as usize),
+        Err(e) if *e.kind() == IntErrorKind::PosOverflow => {
+            Err(format!("found '{text}', expected a whole number up to {}", u32::MAX))
+        }
+        _ => Err(format!("found '{text}', expected a whole number from {least}")),
+    }
 }
 
 /// A whole number of 64 bits.

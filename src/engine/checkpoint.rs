@@ -7,6 +7,7 @@
 //! happens, the place holds the last whole checkpoint.
 
 use super::beside::Kept;
+use super::every::Every;
 use super::run::Point;
 use crate::delay::Profile;
 use crate::error::{Error, Result};
@@ -15,68 +16,15 @@ use crate::real::Real;
 use crate::sync::Arc;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 const MAGIC: &[u8; 8] = b"asgdckpt";
 
 /// The length of the checksum at the end.
 const CHECKSUM: usize = 16;
-
-/// How often a run is saved: after so much time, or after so many epochs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Every {
-    /// At the first chunk after this time since the last.
-    Time(Duration),
-    /// At the end of each epoch whose number is a multiple of this, ≥ 1.
-    Epochs(usize),
-}
-
-impl Default for Every {
-    /// A minute.
-    fn default() -> Self {
-        Every::Time(Duration::from_secs(60))
-    }
-}
-
-impl fmt::Display for Every {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Every::Time(time) => write!(f, "{}s", time.as_secs_f64()),
-            Every::Epochs(epochs) => epochs.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Every {
-    type Err = Error;
-
-    /// A number of epochs, or of seconds (`30s`, `0.5s`, `200ms`, `5m`).
-    fn from_str(s: &str) -> Result<Self> {
-        let wrong =
-            || Error::usage(format!("found '{s}', expected a time such as 30s or a number of epochs ≥ 1"));
-        let Some(unit) = s.find(|c: char| c.is_ascii_alphabetic()) else {
-            return match s.parse() {
-                Ok(epochs) if epochs > 0 => Ok(Every::Epochs(epochs)),
-                _ => Err(wrong()),
-            };
-        };
-        let seconds = match &s[unit..] {
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
-        let number: f64 = s[..unit].parse().map_err(|_| wrong())?;
-        match Duration::try_from_secs_f64(number * seconds) {
-            Ok(time) if !time.is_zero() => Ok(Every::Time(time)),
-            _ => Err(wrong()),
-        }
-    }
-}
 
 /// Where a run is saved and how often.
 #[derive(Debug, Clone)]
@@ -111,6 +59,17 @@ pub(super) struct Identity {
     pub value: Option<f64>,
 }
 
+/// What a run can have come to.
+pub(super) struct Reach {
+    pub parameters: usize,
+    pub workers: usize,
+    /// Examples from one evaluation to the next.
+    pub phase: u64,
+}
+
+/// More seconds than any run takes, and few enough to reckon with.
+const LONGEST: f64 = 1e12;
+
 /// How far values of the same objective may be apart, whose sums are not always taken in the same order.
 const SAME: f64 = 1e-6;
 
@@ -140,6 +99,40 @@ pub(super) struct Header {
     /// … and the doubles of Newton's method, with the bound on the minimum that it has proven.
     newton: usize,
     pub minimum: Option<f64>,
+}
+
+impl Header {
+    /// What no run has written, of what is known without the run.
+    fn fault(&self) -> Option<&'static str> {
+        let Position { phases, steps, seconds, brake, .. } = self.position;
+        let faults = [
+            // One at the start, and one at the end of each.
+            ("phases", phases >= self.series.len() as u64),
+            ("steps", steps < 0.0),
+            ("seconds", !(0.0..=LONGEST).contains(&seconds)),
+            ("brake", brake <= 0.0 || brake > 1.0),
+            ("delays", !self.delays.iter().all(Profile::is_sound)),
+        ];
+        faults.into_iter().find_map(|(name, wrong)| wrong.then_some(name))
+    }
+
+    /// What no run that reaches so far has written. An update is of an example at least, and its delay is no more than
+    /// the updates.
+    fn out_of(&self, reach: &Reach) -> Option<&'static str> {
+        let Position { phases, taken, iterations, examples, .. } = self.position;
+        let most = reach.phase.saturating_mul(phases + 1);
+        let total = |of: fn(&Profile) -> u64| {
+            self.delays.iter().try_fold(0u64, |sum, delays| sum.checked_add(of(delays)))
+        };
+        let counted = total(Profile::count).is_some_and(|count| count <= most);
+        let faults = [
+            ("taken", taken > reach.phase),
+            ("examples", examples > most),
+            ("iterations", iterations > most),
+            ("delays", self.delays.len() != reach.workers || !counted || total(Profile::sum).is_none()),
+        ];
+        faults.into_iter().find_map(|(name, wrong)| wrong.then_some(name))
+    }
 }
 
 /// A run as it was at one moment.
@@ -189,13 +182,18 @@ impl<T: Real> Saved<T> {
         Self { header, params, good: None, state, beside, newton: Vec::new() }
     }
 
+    /// Whether there is something to go on with.
+    fn is_finite(&self) -> bool {
+        self.params.iter().chain(&self.beside).all(|w| w.is_finite())
+    }
+
     /// Puts it at `path`, in place of what is there.
     ///
     /// # Errors
     /// [`Error::Io`] where the system refuses, and [`Error::Usage`] where there is nothing to go on with, because a
     /// parameter is not finite; what was there stays.
     pub fn write(&mut self, path: &Path) -> Result<()> {
-        if !self.params.iter().all(|w| w.is_finite()) {
+        if !self.is_finite() {
             return Err(Error::usage(format!("{}: the parameters are not finite", path.display())));
         }
         let header = &mut self.header;
@@ -250,7 +248,7 @@ impl Checkpoint {
     /// version of this crate.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let mut bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let mut bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
         let wrong = |found: String, expected: &str| {
             Err(Error::input(path.display().to_string(), 0, 0, found, expected))
         };
@@ -293,10 +291,17 @@ impl Checkpoint {
         if numbers.zip(doubles).and_then(|(n, doubles)| n.checked_add(doubles)) != Some(bytes.len()) {
             return wrong(format!("{} bytes of numbers", bytes.len()), "as many as its header says");
         }
-        if header.series.is_empty() || !header.delays.iter().all(Profile::is_sound) {
-            return wrong("a header without a run".into(), "a whole checkpoint");
+        if let Some(fault) = header.fault() {
+            return wrong(format!("a header that is wrong ({fault})"), "a whole checkpoint");
         }
         Ok(Self { path, header, numbers: Arc::new(bytes) })
+    }
+
+    /// Whether the file at `path` begins as one. O(1).
+    pub fn is_at(path: &Path) -> bool {
+        let mut start = [0; MAGIC.len()];
+        let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+        read.is_ok() && start == *MAGIC
     }
 
     /// What the run that wrote it was given as its note.
@@ -333,8 +338,9 @@ impl Checkpoint {
     /// The run in it, if it is one of this identity.
     ///
     /// # Errors
-    /// [`Error::Usage`] with a line for each thing that differs.
-    pub(super) fn restore<T: Real>(&self, identity: &Identity, parameters: usize) -> Result<Saved<T>> {
+    /// [`Error::Usage`] with a line for each thing that differs; [`Error::Input`] where no run can have come to this.
+    pub(super) fn restore<T: Real>(&self, identity: &Identity, reach: &Reach) -> Result<Saved<T>> {
+        let parameters = reach.parameters;
         let there =
             |name: &str| self.header.identity.iter().find(|(n, _)| n == name).map_or("none", |(_, v)| v);
         let file = self.path.display();
@@ -356,13 +362,27 @@ impl Checkpoint {
         if !wrong.is_empty() {
             return Err(Error::Usage(wrong));
         }
+        if let Some(fault) = header.out_of(reach) {
+            let found = format!("a header that is wrong ({fault})");
+            return Err(Error::input(file.to_string(), 0, 0, found, "a whole checkpoint"));
+        }
         let mut rest = self.numbers.chunks_exact(width).map(bytemuck::pod_read_unaligned);
         let params = rest.by_ref().take(parameters).collect();
         let good =
             header.good.map(|objective| (Arc::new(rest.by_ref().take(parameters).collect()), objective));
         let state = rest.by_ref().take(header.state).collect();
         let beside = rest.take(header.beside).collect();
-        Ok(Saved { header, params, good, state, beside, newton: Vec::new() })
+        let saved = Saved { header, params, good, state, beside, newton: Vec::new() };
+        if !saved.is_finite() {
+            return Err(Error::input(
+                file.to_string(),
+                0,
+                0,
+                "parameters that are not finite",
+                "a whole checkpoint",
+            ));
+        }
+        Ok(saved)
     }
 }
 

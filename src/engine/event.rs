@@ -13,6 +13,8 @@ pub enum Event<'a> {
     Progress(Progress<'a>),
     /// An epoch has ended and its objective is known.
     Epoch(Point),
+    /// Something has gone wrong that does not end the run: a checkpoint was not written.
+    Warning(&'a str),
 }
 
 /// The state of training while workers run.

@@ -3,7 +3,7 @@
 use super::algorithm::Algorithm;
 use super::average::{Average, Averaging};
 use super::beside::Beside;
-use super::checkpoint::{Identity, Saved};
+use super::checkpoint::{Identity, Reach, Saved};
 use super::course::Course;
 use super::event::Event;
 use super::gate::Gate;
@@ -232,16 +232,20 @@ fn saved<T: Real, O: Objective<T>>(options: &Options, plan: &Plan, objective: &O
         return Ok((None, None));
     }
     let identity = identity(options, plan, objective);
-    let resumed = options.resume.as_ref().map(|file| file.restore(&identity, objective.parameters()));
-    let resumed = resumed.transpose()?;
+    let reach = Reach {
+        parameters: objective.parameters(),
+        workers: plan.workers,
+        phase: (objective.examples() as u64).saturating_mul(plan.evaluate_every as u64),
+    };
+    let resumed = options.resume.as_ref().map(|file| file.restore(&identity, &reach)).transpose()?;
     if let Some(saved) = &resumed
         && !objective.restore_state(&saved.state)
     {
         return Err(Error::usage("resume: the checkpoint's state does not fit the objective"));
     }
     if let Some(keeping) = &options.keeping {
+        crate::output::check_file(&keeping.path)?;
         crate::output::clean(&keeping.path)?;
-        crate::output::check(&keeping.path)?;
     }
     let keeper = options.keeping.as_ref().map(|keeping| {
         let mut saved = resumed.clone().unwrap_or_else(|| Saved::new(identity));

@@ -1,6 +1,7 @@
 //! Saves a run while it goes on: gathered by the monitor while the workers are held, written on a thread of its own.
 
-use super::checkpoint::{Every, Keeping, Saved};
+use super::checkpoint::{Keeping, Saved};
+use super::every::Every;
 use crate::error::{Error, Result};
 use crate::real::Real;
 use crate::sync::{Receiver, Sender, bounded, thread};
@@ -18,6 +19,8 @@ pub(super) struct Keeper<T: Real> {
     last: Instant,
     last_epoch: u64,
     failure: Option<String>,
+    /// A failure that nobody was told of.
+    news: Option<String>,
 }
 
 impl<T: Real> Keeper<T> {
@@ -46,6 +49,7 @@ impl<T: Real> Keeper<T> {
             last: Instant::now(),
             last_epoch: 0,
             failure: None,
+            news: None,
         })
     }
 
@@ -69,9 +73,7 @@ impl<T: Real> Keeper<T> {
         if !due {
             return None;
         }
-        if let Ok((saved, outcome)) = self.written.try_recv() {
-            self.take_back(saved, outcome);
-        }
+        self.take_back();
         self.idle.take().inspect(|_| {
             self.last = Instant::now();
             self.last_epoch = epoch.unwrap_or(self.last_epoch);
@@ -83,9 +85,15 @@ impl<T: Real> Keeper<T> {
         if self.idle.is_none()
             && let Ok((saved, outcome)) = self.written.recv()
         {
-            self.take_back(saved, outcome);
+            self.took_back(saved, outcome);
         }
         self.idle.take()
+    }
+
+    /// The first failure, and the first after a success, once.
+    pub(super) fn news(&mut self) -> Option<String> {
+        self.take_back();
+        self.news.take()
     }
 
     /// Takes the buffers back.
@@ -101,21 +109,89 @@ impl<T: Real> Keeper<T> {
         }
     }
 
-    /// Waits until all is written; what went wrong, if anything did.
+    /// Waits until all is written; what went wrong with the last, if anything did.
     pub(super) fn finish(mut self) -> Option<String> {
         self.idle = self.last();
-        self.to_write = None;
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
+        if !self.join() {
             return Some("checkpoint: the thread that writes it panicked".into());
         }
-        self.failure
+        let failure = self.failure.take()?;
+        Some(format!("the last checkpoint was not written: {failure}"))
     }
 
-    fn take_back(&mut self, saved: Saved<T>, outcome: Result<()>) {
+    /// Ends the writer, when it has written what was sent; false if it panicked.
+    fn join(&mut self) -> bool {
+        self.to_write = None;
+        self.writer.take().is_none_or(|writer| writer.join().is_ok())
+    }
+
+    fn take_back(&mut self) {
+        if let Ok((saved, outcome)) = self.written.try_recv() {
+            self.took_back(saved, outcome);
+        }
+    }
+
+    fn took_back(&mut self, saved: Saved<T>, outcome: Result<()>) {
         self.idle = Some(saved);
         // The run goes on: there may be room on the disk the next time, and if not, what is learnt is not lost.
-        self.failure = outcome.err().map(|e| format!("the last checkpoint was not written: {e}"));
+        let failure = outcome.err().map(|e| e.to_string());
+        if let (None, Some(e)) = (&self.failure, &failure) {
+            self.news = Some(format!("a checkpoint was not written: {e}"));
+        }
+        self.failure = failure;
+    }
+}
+
+/// Also where the run ends by an error or a panic: what was sent is written.
+impl<T: Real> Drop for Keeper<T> {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::checkpoint::Identity;
+    use super::*;
+
+    fn keeper(path: &std::path::Path) -> (Keeper<f32>, Saved<f32>) {
+        let mut saved = Saved::new(Identity { named: Vec::new(), value: None });
+        saved.params = vec![1.0; 1 << 20];
+        let keeping = Keeping { path: path.into(), every: Every::Epochs(1), note: String::new() };
+        let mut keeper = Keeper::new(&keeping, saved).unwrap();
+        let buffers = keeper.due(Some(1)).unwrap();
+        (keeper, buffers)
+    }
+
+    #[test]
+    fn what_is_on_its_way_arrives_when_a_run_ends_by_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        let (mut keeper, saved) = keeper(&path);
+        keeper.write(saved);
+        drop(keeper);
+        assert!(std::fs::metadata(&path).unwrap().len() > 4 << 20);
+    }
+
+    #[test]
+    fn a_failure_is_told_at_once_and_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("none/run");
+        let (mut keeper, mut saved) = keeper(&missing);
+        let mut told = Vec::new();
+        for epoch in 2..5 {
+            keeper.write(saved);
+            saved = loop {
+                told.extend(keeper.news());
+                if let Some(saved) = keeper.due(Some(epoch)) {
+                    break saved;
+                }
+                std::thread::yield_now();
+            };
+        }
+        keeper.keep(saved);
+        let failed = crate::output::check(&missing).unwrap_err();
+        assert_eq!(told, [format!("a checkpoint was not written: {failed}")]);
+        assert_eq!(keeper.finish(), Some(format!("the last checkpoint was not written: {failed}")));
     }
 }

@@ -8,6 +8,7 @@ mod checkpoint;
 mod course;
 mod divergence;
 mod event;
+mod every;
 mod execute;
 mod gate;
 mod inject;
@@ -27,8 +28,9 @@ mod worker;
 
 pub use algorithm::Algorithm;
 pub use average::Averaging;
-pub use checkpoint::{Checkpoint, Every};
+pub use checkpoint::Checkpoint;
 pub use event::{Event, Progress};
+pub use every::Every;
 pub use inject::{Injection, Slow, Stall};
 pub use live::Live;
 pub use multiclass::one_vs_rest;
@@ -250,7 +252,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
 
     /// Saves the run to `path` every so often, when it is stopped, and at its end. A crash, a kill or a full disk at any
     /// moment leaves the last whole checkpoint there. Workers wait while the parameters are copied; they are written on a
-    /// thread of their own. What goes wrong with that is among the plan's warnings. `note` is kept in the file
+    /// thread of their own. What goes wrong with that is told by [`Event::Warning`], and with the last among the plan's warnings. `note` is kept in the file
     /// ([`Checkpoint::note`]). [`Algorithm::Newton`] is saved between its steps.
     pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: Every, note: impl Into<String>) -> Self {
         self.options.keeping = Some(Keeping { path: path.into(), every, note: note.into() });

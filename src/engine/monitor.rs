@@ -171,6 +171,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     /// workers are in the middle of it.
     fn keep(&mut self, ended: bool, last: bool) {
         let Some(keeper) = &mut self.keeper else { return };
+        if let Some(news) = keeper.news() {
+            (self.observer)(Event::Warning(&news));
+        }
         let epoch = ended.then(|| self.phases * self.plan.evaluate_every as u64);
         let buffers = if last { keeper.last() } else { keeper.due(epoch) };
         let Some(mut saved) = buffers else { return };

@@ -248,6 +248,9 @@ impl<T: Real> Solve<'_, T> {
                 break Stop::Epochs;
             }
             if let Some(keeper) = keeper {
+                if let Some(news) = keeper.news() {
+                    (self.observer)(Event::Warning(&news));
+                }
                 keep(keeper.due(Some(last.epoch as u64)), keeper, run, &newton, minimum);
             }
             let target = run.plan.target_gap.unwrap_or(0.0);

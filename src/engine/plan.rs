@@ -4,6 +4,7 @@ use super::algorithm::Algorithm;
 use super::average::Averaging;
 use super::blocks;
 use super::checkpoint::{Checkpoint, Keeping};
+use super::every::Every;
 use super::rate;
 use crate::error::{Error, Result};
 use crate::memory;
@@ -160,6 +161,13 @@ impl Options {
             epochs >= 0.0 && epochs.is_finite(),
             format!("epochs: found {epochs}, expected a number ≥ 0"),
         );
+        if let Some(Keeping { every, .. }) = &self.keeping {
+            let never = matches!(every, Every::Epochs(0) | Every::Time(Duration::ZERO));
+            require(
+                !never,
+                "checkpoint: found every 0, expected a time or a number of epochs above 0".into(),
+            );
+        }
         if let Some(start) = &self.start {
             let line = format!("start: found {} parameters, expected {parameters}", start.len());
             require(start.len() == parameters, line);

@@ -258,7 +258,9 @@ impl<T: Real> Objective<T> for Embedding<'_> {
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {
-        vec![("data", self.corpus.hash().to_owned()), ("model", format!("{:?}", self.options))]
+        let SkipGram { dimensions, window, negatives, sample } = self.options;
+        let model = format!("skipgram:{dimensions} window {window} negatives {negatives} sample {sample:?}");
+        vec![("data", self.corpus.hash().to_owned()), ("model", model)]
     }
 
     fn examples(&self) -> usize {

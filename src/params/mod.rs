@@ -25,7 +25,8 @@ use std::marker::PhantomData;
 /// adjacent-line prefetcher moves together).
 ///
 /// Reading is a relaxed load of 4 or 8 bytes, as cheap as a plain one. Writing goes through
-/// [`Params::writer`] or [`Params::locked`].
+/// [`Params::writer`] or [`Params::locked`]. Those of a [`Hogwild`](crate::Hogwild) or of a run are for their workers to
+/// write: nobody counts what others write, and a worker that runs alone overwrites it.
 pub struct Params<T: Real = f32> {
     cells: Box<[T::Atomic]>,
     start: usize,
@@ -118,7 +119,7 @@ impl<T: Real> Params<T> {
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn store(&self, values: &[T]) {
+    pub(crate) fn store(&self, values: &[T]) {
         assert_eq!(self.len, values.len(), "as many values as parameters");
         for (cell, &value) in self.cells().iter().zip(values) {
             cell.set(value);

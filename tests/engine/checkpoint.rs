@@ -218,6 +218,81 @@ fn a_damaged_file_is_one_clear_line() {
     assert!(matches!(missing, Error::Io { .. }));
 }
 
+/// The file with its header changed, and the checksum made right.
+fn forged(whole: &[u8], change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
+    let end = 16 + u64::from_le_bytes(whole[8..16].try_into().unwrap()) as usize;
+    let mut header = serde_json::from_slice(&whole[16..end]).unwrap();
+    change(&mut header);
+    let header = serde_json::to_vec(&header).unwrap();
+    let length = (header.len() as u64).to_le_bytes();
+    let mut file = [&whole[..8], &length, &header, &whole[end..whole.len() - 16]].concat();
+    file.extend(xxhash_rust::xxh3::xxh3_128(&file).to_le_bytes());
+    file
+}
+
+#[test]
+fn a_header_that_no_run_wrote_is_one_clear_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let data = classes(500, 20, 4);
+    let trainer = || {
+        Trainer::new(Logistic::l2(0.01))
+            .workers(2)
+            .step(step::constant(0.1))
+            .time_limit(Duration::from_secs(2))
+    };
+    trainer().epochs(2.0).checkpoint(&path, Every::Epochs(1), "").run(&data).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let resumed = |change: &dyn Fn(&mut serde_json::Value)| {
+        std::fs::write(&path, forged(&whole, change)).unwrap();
+        trainer().epochs(4.0).resume(Checkpoint::open(&path)?).run(&data)
+    };
+    assert_eq!(resumed(&|_| ()).unwrap().stop, Stop::Epochs);
+    for (field, values) in [
+        ("phases", &["3", "9223372036854775808", "18446744073709551615"][..]),
+        ("taken", &["501", "1000000000"]),
+        ("iterations", &["1501", "9223372036854775808"]),
+        ("steps", &["-1.0"]),
+        ("seconds", &["-1.0", "1e13", "1e300"]),
+        ("examples", &["1501", "18446744073709551615"]),
+        ("brake", &["0.0", "-1e308", "1.5"]),
+    ] {
+        for value in values {
+            let error = resumed(&|header| header["position"][field] = value.parse().unwrap());
+            let said = error.err().unwrap_or_else(|| panic!("{field} {value}"));
+            assert!(matches!(said, Error::Input { .. }), "{field} {value}: {said}");
+            assert!(said.to_string().contains(&format!("a header that is wrong ({field})")), "{said}");
+        }
+    }
+    let one = |header: &mut serde_json::Value| _ = header["delays"].as_array_mut().unwrap().pop();
+    let many = |header: &mut serde_json::Value| header["delays"][0]["sum"] = u64::MAX.into();
+    let counts = |header: &mut serde_json::Value| {
+        header["delays"][0]["counts"] = vec![u64::MAX - 9].into();
+        header["delays"][0]["count"] = (u64::MAX - 9).into();
+    };
+    for change in [&one as &dyn Fn(&mut serde_json::Value), &many, &counts] {
+        let said = resumed(change).unwrap_err().to_string();
+        assert!(said.ends_with("a header that is wrong (delays), expected a whole checkpoint"), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_with_all_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = classes(50, 5, 4);
+    let trainer = || Trainer::new(Logistic::l2(0.01)).workers(1).epochs(1.0);
+    for never in [Every::Epochs(0), Every::Time(Duration::ZERO)] {
+        let trainer = trainer().batch(0).checkpoint(directory.path().join("run"), never, "");
+        let Err(Error::Usage(lines)) = trainer.run(&data) else { panic!("{never:?}") };
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[1], "checkpoint: found every 0, expected a time or a number of epochs above 0");
+    }
+    if cfg!(unix) {
+        let refused = trainer().checkpoint("/dev/null", Every::Epochs(1), "").run(&data).unwrap_err();
+        assert_eq!(refused.to_string(), "/dev/null: found a device or a pipe, expected a file");
+    }
+}
+
 #[test]
 fn intervals_are_times_or_epochs() {
     let parsed = |text: &str| text.parse::<Every>().ok().map(|every| every.to_string());

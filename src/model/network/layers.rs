@@ -4,6 +4,7 @@ use super::super::choice::Activation;
 use crate::kernel::{Rows, matrix};
 use crate::real::Real;
 use rayon::prelude::*;
+use std::fmt;
 use std::ops::Range;
 
 /// What the outputs of a network mean.
@@ -63,6 +64,20 @@ pub struct Shape {
     output: NetworkOutput,
     /// Parameters before the first matrix.
     head: usize,
+}
+
+impl fmt::Display for Shape {
+    /// As a command's `--model` says it, what the outputs mean, and whether the layers have biases.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mlp:{}", self.layers[0].inputs)?;
+        self.layers.iter().try_for_each(|layer| write!(f, "-{}", layer.outputs))?;
+        let output = match self.output {
+            NetworkOutput::Softmax => "softmax",
+            NetworkOutput::Squared => "squared",
+        };
+        let bias = if self.layers[0].bias.is_some() { "" } else { " without biases" };
+        write!(f, ",{} {output}{bias}", self.activation)
+    }
 }
 
 impl Shape {

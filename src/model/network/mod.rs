@@ -197,7 +197,7 @@ impl<T: Real> Objective<T> for NetworkObjective<'_> {
 
     fn identity(&self) -> Vec<(&'static str, String)> {
         let data = fingerprint(self.rows, self.labels);
-        vec![("data", data), ("shape", format!("{:?}", self.shape)), ("l2", self.l2.to_string())]
+        vec![("data", data), ("model", self.shape.to_string()), ("l2", self.l2.to_string())]
     }
 
     fn examples(&self) -> usize {
