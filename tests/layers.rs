@@ -55,8 +55,8 @@ const OUTSIDE: [(&str, &[&str]); 15] = [
     ("std::thread::available_parallelism", &["topology.rs"]),
     // An objective that waits.
     ("std::thread::sleep", &["sync.rs", "cli/reproduce/guard.rs"]),
-    // A reader that feeds a stream.
-    ("std::thread::Builder", &["cli/stream.rs"]),
+    // A reader that feeds a stream, and a listener to signals.
+    ("std::thread::Builder", &["cli/interrupt.rs", "cli/stream.rs"]),
     ("std::thread", &["sync.rs"]),
     ("core::sync", &[]),
     ("loom", &["sync.rs", "models.rs"]),

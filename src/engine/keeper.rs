@@ -186,7 +186,7 @@ mod tests {
                 if let Some(saved) = keeper.due(Some(epoch)) {
                     break saved;
                 }
-                std::thread::yield_now();
+                thread::yield_now();
             };
         }
         keeper.keep(saved);
