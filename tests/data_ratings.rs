@@ -63,6 +63,11 @@ fn what_is_wrong_is_told_with_its_line() {
         ("1,2,x\n", "t:1: found rating 'x', expected a finite number"),
         ("1::2::nan\n", "t:1: found rating 'nan', expected a finite number"),
         ("1,2,1e99\n", "t:1: found rating '1e99', expected a finite number"),
+        // What may have been meant for a rating is no header.
+        ("ann,alien,1e39\n", "t:1: found rating '1e39', expected a finite number"),
+        ("ann,alien,nan\n", "t:1: found rating 'nan', expected a finite number"),
+        ("ann,alien,+-3\n", "t:1: found rating '+-3', expected a finite number"),
+        ("ann,alien,\n", "t:1: found rating '', expected a finite number"),
         ("1,2,3\nu,i,r\n", "t:2: found rating 'r', expected a finite number"),
         (",2,3\n", "t:1: found an empty name in ',2,3', expected a user and an item"),
         ("\"1\"\",2,3\n", r#"t:1: found a quote that is not closed in '"1"",2,3', expected fields"#),
@@ -99,8 +104,17 @@ fn what_is_wrong_is_told_with_its_line() {
     ] {
         assert_eq!(Ratings::bytes("t", text, 0).unwrap_err().to_string(), said);
     }
-    let said = Ratings::bytes("t", &b"\xff,1,2\n"[..], 0).unwrap_err().to_string();
-    assert!(said.starts_with("t: found name ") && said.ends_with("expected UTF-8 text"), "{said}");
+    let said = Ratings::bytes("t", &b"a,b,1\n\n\xff,1,2\n"[..], 0).unwrap_err().to_string();
+    assert!(said.starts_with("t:3: found name ") && said.ends_with("expected UTF-8 text"), "{said}");
+}
+
+#[test]
+fn a_header_is_told_where_it_is_in_doubt() {
+    let header = |text: &str| Ratings::bytes("t", text, 0).unwrap().header().map(str::to_owned);
+    assert_eq!(header("who,what,good\nann,alien,3\n").as_deref(), Some("'who,what,good'"));
+    // Not where users or items are numbers, or there is none.
+    assert_eq!(header("who,what,good\n7,alien,3\n"), None);
+    assert_eq!(header("ann,alien,3\n"), None);
 }
 
 /// Longer than a task reads: who appears in several pieces is one, and a line is numbered from the text's beginning.
@@ -114,7 +128,7 @@ fn a_long_text_is_read_in_pieces_as_one() {
     let [users, items] = ratings.names();
     assert_eq!((ratings.len(), items.len()), (lines as usize, 53));
     for p in 0..ratings.len() {
-        let (k, (user, item, value)) = (ratings.order()[p], ratings.get(p));
+        let (k, (user, item, value)) = (ratings.lines()[p] - 2, ratings.get(p));
         assert_eq!(users[user.unwrap()], (k * k % 97).to_string());
         assert_eq!(items[item.unwrap()][600..], (k * 7919 % 53).to_string());
         assert_eq!(value, (k % 5) as f32);
@@ -195,7 +209,7 @@ fn rows_with_fields_are_read_and_scaled() {
         rows.binary_as([0.0, 2.0])
             .unwrap_err()
             .to_string()
-            .contains("found label 1 in row 0, expected 0 or 2")
+            .contains("rows:1: found label 1, expected 0 or 2")
     );
     for (text, said) in [
         ("", "t: found no row, expected at least one (label field:feature:value …)"),
@@ -210,7 +224,10 @@ fn rows_with_fields_are_read_and_scaled() {
         assert_eq!(FieldRows::bytes("t", text, 0).unwrap_err().to_string(), said);
     }
     let one = FieldRows::bytes("t", "1 0:1:1\n", 0).unwrap().binary().unwrap_err().to_string();
-    assert_eq!(one, "t: found 1 different labels, expected two, for a classifier");
+    assert_eq!(one, "t: found only the label 1, expected two classes");
+    let more = FieldRows::bytes("t", "1 0:1:1\n\n0 0:1:1\n3 0:1:1\n2 0:1:1\n", 0).unwrap();
+    let third = more.binary().unwrap_err().to_string();
+    assert_eq!(third, "t:4: found a third label, 3, expected two classes, as are 1 and 0");
 }
 
 #[test]
@@ -218,16 +235,20 @@ fn to_predict_pairs_need_no_ratings() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pairs");
     let names = [["ann", "bob"].map(str::to_owned).to_vec(), ["x", "y"].map(str::to_owned).to_vec()];
+    let header = std::cell::Cell::new(None);
     let read = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let read = Ratings::like_names(&path, &names)?;
+        header.set(read.header().map(str::to_owned));
         Ok::<_, asyncsgd::Error>((0..read.len()).map(|p| read.get(p)).collect::<Vec<_>>())
     };
     let users = |text: &str| read(text).unwrap().iter().map(|rating| rating.0).collect::<Vec<_>>();
     assert_eq!(users("bob,x\nann,y\n"), [Some(1), Some(0)]);
     assert!(read("bob,x\n").unwrap()[0].2.is_nan());
     // A header is no pair, but one of which something is known, or that has a number, is.
-    assert_eq!(users("userId,movieId\nbob,x\n"), [Some(1)]);
+    assert_eq!((users("userId,movieId\nbob,x\n"), header.take()), (vec![Some(1)], None));
+    // Where the next is not known either that is a guess.
+    assert_eq!((users("eve,z\nfay,w\n"), header.take().as_deref()), (vec![None], Some("'eve z'")));
     assert_eq!(users("eve,x\nbob,x\n"), [None, Some(1)]);
     assert_eq!(users("eve,7\nbob,x\n"), [None, Some(1)]);
     assert_eq!(read("user,item,rating\nbob,x,4\n").unwrap(), [(Some(1), Some(0), 4.0)]);

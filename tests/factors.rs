@@ -2,13 +2,14 @@
 #![cfg(not(loom))]
 
 use asyncsgd::{
-    BlockSize, Dataset, Trainer, Update,
+    Averaging, BlockSize, Dataset, Objective, Sink, Trainer, Update, Weights,
     data::{Corpus, FieldRows, Ratings},
     model::{
         FactorizationMachine, FieldMachine, LossKind, MatrixFactorization, Model, Network, NetworkOutput,
         SkipGram,
     },
 };
+use std::ops::Range;
 
 fn noise(k: u32) -> f64 {
     f64::from(k.wrapping_mul(2_654_435_761) >> 8) / f64::from(1u32 << 24) - 0.5
@@ -74,7 +75,94 @@ fn a_grid_gives_way_to_what_is_asked() {
     assert_eq!(direct.last().examples, 2 * ratings.len() as u64);
     let drop = trainer().weight("drop:4n".parse().unwrap(), Default::default()).run(&ratings).unwrap();
     assert!(drop.plan.grid.is_none(), "its weight must reach the updates");
+    assert_eq!((drop.plan.block, drop.plan.warnings), (1, vec![]));
     assert_eq!(trainer().evaluate_every(2).run(&ratings).unwrap().last().examples, 2 * ratings.len() as u64);
+}
+
+/// Steps that lead where the model may not be: what is evaluated and returned is not there.
+#[test]
+fn what_is_evaluated_and_returned_is_projected() {
+    struct Below;
+    impl Objective for Below {
+        type Gradient = f32;
+
+        fn parameters(&self) -> usize {
+            1
+        }
+        fn examples(&self) -> usize {
+            10
+        }
+        fn buffer(&self) -> f32 {
+            0.0
+        }
+        fn gradient<W: Weights<f32> + ?Sized>(&self, _: Range<usize>, w: &W, g: &mut f32) {
+            *g = w.get(0) + 1.0;
+        }
+        fn descend<S: Sink<f32> + ?Sized>(&self, g: &f32, step: f32, w: &mut S) {
+            w.add(0, -step * g);
+        }
+        fn value(&self, w: &[f32]) -> f64 {
+            f64::from(w[0])
+        }
+        fn initial(&self, _: u64) -> Vec<f32> {
+            vec![1.0]
+        }
+        fn project(&self, weights: &mut [f32]) {
+            weights[0] = weights[0].max(0.0);
+        }
+    }
+    let trainer = || Trainer::new(Below).workers(1).rate(0.5).epochs(4);
+    for trainer in [trainer(), trainer().average(Averaging::Suffix(0.1))] {
+        let run = trainer.minimize().unwrap();
+        assert_eq!((run.weights[0], run.last().objective), (0.0, 0.0));
+    }
+}
+
+/// A weight that scales whole differences does nothing for steps that go straight to the shared parameters.
+#[test]
+fn a_rule_reaches_the_updates_or_blocks_give_way() {
+    let (ratings, rule) = (ratings(), |text: &str| text.parse().unwrap());
+    let text = Corpus::bytes("text", "red green blue red green\n".repeat(300), 1).unwrap();
+    let blocks = |text: &str| (BlockSize::Rows(50), rule(text), Default::default());
+    fn run<M: Model<f32>>(
+        model: M,
+        data: &M::Data,
+        (block, weight, concurrency): (BlockSize, asyncsgd::step::Weight, asyncsgd::step::Concurrency),
+        hot: Option<usize>,
+    ) -> asyncsgd::Run<f32> {
+        let trainer = Trainer::new(model).workers(2).epochs(1).block(block).weight(weight, concurrency);
+        hot.into_iter().fold(trainer, Trainer::hot).run(data).unwrap()
+    }
+    let factors = MatrixFactorization::new(4);
+    let said =
+        "inverse:0.5: each update is sent on its own, as those of blocks that copy nothing have no weight";
+    for asked in [
+        run(factors, &ratings, blocks("inverse:0.5"), None),
+        run(factors, &ratings, (BlockSize::Auto, rule("inverse:0.5"), Default::default()), Some(0)),
+        run(MatrixFactorization::nonnegative(4), &ratings, blocks("inverse:0.5"), None),
+    ] {
+        assert_eq!((asked.plan.block, asked.plan.hot), (1, 0), "{:?}", asked.plan.warnings);
+        assert_eq!(asked.workers.iter().map(|w| w.delays.count()).sum::<u64>(), ratings.len() as u64);
+        let told = asked.plan.warnings.iter().any(|line| line == said);
+        assert!(
+            told || asked.plan.grid.is_none() && asked.plan.warnings.is_empty(),
+            "{:?}",
+            asked.plan.warnings
+        );
+    }
+    let words = run(SkipGram::new(4), &text, blocks("inverse:0.5"), None);
+    assert!(words.plan.block == 1 && words.plan.warnings.iter().any(|line| line == said));
+    // Those that leave single updates on fresh parameters whole, and those that scale what is copied, keep their blocks.
+    for (weight, hot) in [("constant", None), ("delay-adaptive", None), ("inverse:0.5", Some(400))] {
+        let kept = run(factors, &ratings, blocks(weight), hot);
+        assert_eq!((kept.plan.block, kept.plan.hot), (50, hot.unwrap_or(0)));
+        assert!(!kept.plan.warnings.iter().any(|line| line.contains("have no weight")));
+    }
+    // What a block of the grid copies is not asked for.
+    let grid = run(factors, &ratings, (BlockSize::Auto, rule("constant"), Default::default()), Some(10));
+    assert!(
+        grid.plan.hot > 10 && grid.plan.warnings[0].starts_with("hot 10: a block of the grid copies what")
+    );
 }
 
 /// Classes that only pairs of features tell apart: the sign of a product over two groups.

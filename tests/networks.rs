@@ -200,7 +200,7 @@ fn momentum_and_adam_learn_in_every_mode_and_warn() {
                 let accuracy = accuracy(&network, &test, &run.weights);
                 assert!(accuracy > 0.93, "{optimizer}, {workers} workers, {update} {block}: {accuracy}");
                 let warned = run.plan.warnings.iter().any(|warning| warning.contains("asynchrony acts"));
-                assert_eq!(warned, workers > 1 && optimizer != "adam");
+                assert_eq!(warned, workers > 1);
             }
         }
     }

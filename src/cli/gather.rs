@@ -9,7 +9,7 @@ use asyncsgd::record::{
     Data, Delay, Delays, Machine, Named, Outcome, Plan, Point, Profiling, Program, Record, Throughput, Time,
     VERSION, Worker,
 };
-use asyncsgd::{Averaging, Dataset, Real, Run, data::Missing, model::ModelSpec};
+use asyncsgd::{Averaging, BlockSize, Dataset, Real, Run, data::Missing, model::ModelSpec};
 use std::path::Path;
 
 /// How many of the strongest weights are told.
@@ -148,8 +148,11 @@ impl Context<'_> {
         option("workers", Some(plan.workers.to_string()));
         option("pin", Some(options.pin.to_string()));
         option("update", Some(plan.update.to_string()));
-        option("block", either(Some(options.block.to_string()), plan.block.to_string()));
-        option("hot", options.hot.map(|hot| hot.to_string()));
+        // A number would take the grid's blocks away.
+        let block = if plan.grid.is_some() { BlockSize::Auto } else { BlockSize::Rows(plan.block) };
+        option("block", either(Some(options.block.to_string()), block.to_string()));
+        // Where each update is sent on its own it said nothing.
+        option("hot", options.hot.filter(|_| several || plan.block > 1).map(|hot| hot.to_string()));
         option("precision", Some(plan.precision.to_owned()));
         option("step", Some(applied(run).to_string()));
         let schedule = options.schedule.as_ref().map(|schedule| schedule.to_string());

@@ -270,11 +270,10 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
 
     /// The parameters that count: the average, if there is one by now.
     fn point(&self) -> Vec<T> {
-        self.beside
-            .average
-            .as_ref()
-            .and_then(Average::point)
-            .unwrap_or_else(|| self.hogwild.params().snapshot())
+        let average = self.beside.average.as_ref().and_then(Average::point);
+        let mut point = average.unwrap_or_else(|| self.hogwild.params().snapshot());
+        self.objective.project(&mut point);
+        point
     }
 
     /// The parameters that a run leaves.

@@ -245,6 +245,9 @@ impl Options {
                 blocks::choose(block, self.hot, workers, examples, parameters, counts, objective.copies())
             }
         };
+        // Of a whole difference, which there is none of, nothing is left to weigh.
+        let unweighed = block > 1 && hot == 0 && !unweighted;
+        let block = if unweighed { 1 } else { block };
         let sequence = objective.sequence();
         let block = match sequence.filter(|_| self.block == BlockSize::Auto) {
             Some(sequence) if block > sequence => block.next_multiple_of(sequence),
@@ -284,9 +287,21 @@ impl Options {
                  examples up to {longest} keep what it gains"
             ));
         }
-        warnings.extend(self.optimizer.warning(workers));
-        if self.hot.is_some_and(|hot| hot > 0) && hot == 0 {
-            warnings.push("hot: nothing is copied, as each update is sent on its own".into());
+        warnings.extend(self.optimizer.warnings(workers));
+        if unweighed {
+            warnings.push(format!(
+                "{}: each update is sent on its own, as those of blocks that copy nothing have no weight",
+                rule.weight
+            ));
+        }
+        match self.hot {
+            Some(1..) if hot == 0 => {
+                warnings.push("hot: nothing is copied, as each update is sent on its own".into());
+            }
+            Some(asked @ 1..) if grid.is_some() => warnings.push(format!(
+                "hot {asked}: a block of the grid copies what its examples touch, up to {hot} parameters"
+            )),
+            _ => {}
         }
         Ok(Plan {
             workers,

@@ -23,7 +23,9 @@ use std::ops::Range;
 /// the penalty weighted by how often a user or item is rated, as in LIBMF and in Zhou et al. (2008): each rating shrinks
 /// the rows that it touches, and no others.
 ///
-/// The non-negative kind has no biases and no mean, z = rating/σ, and keeps every factor ≥ 0 by projection.
+/// The non-negative kind has no biases and no mean, z = rating/σ, and keeps every factor ≥ 0 by projection. What several
+/// workers take from one factor at the same time may add up to more than it is, until it is next stepped along or looked
+/// at.
 ///
 /// ```
 /// use asyncsgd::{Trainer, data::Ratings, model::MatrixFactorization};
@@ -69,19 +71,18 @@ impl<T: Real> Model<T> for MatrixFactorization {
     fn bind<'d>(&self, ratings: &'d Ratings) -> Result<Factorization<'d>> {
         check(self.rank, self.l2)?;
         let values = ratings.values();
-        let negative = values.iter().position(|&v| self.nonnegative && v < 0.0);
-        if let Some(at) = negative {
-            let found = format!("rating {} in row {}", values[at], ratings.order()[at]);
-            return Err(Error::input(ratings.name(), 0, 0, found, "ratings ≥ 0 for non-negative factors"));
+        let negative = (0..values.len()).filter(|&at| self.nonnegative && values[at] < 0.0);
+        if let Some(at) = negative.min_by_key(|&at| ratings.lines()[at]) {
+            let (line, found) = (ratings.lines()[at] as usize, format!("rating {}", values[at]));
+            return Err(Error::input(ratings.name(), line, 0, found, "ratings ≥ 0 for non-negative factors"));
         }
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let spread = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt();
         let scale = if spread > 0.0 { spread } else { 1.0 };
-        let mean = if self.nonnegative { 0.0 } else { mean };
-        let factors =
-            Factors { users: ratings.users(), items: ratings.items(), rank: self.rank, mean, scale };
-        Ok(Factorization { ratings, factors, l2: self.l2, nonnegative: self.nonnegative })
+        let (users, items, nonnegative) = (ratings.users(), ratings.items(), self.nonnegative);
+        let factors = Factors { users, items, rank: self.rank, mean, scale, nonnegative };
+        Ok(Factorization { ratings, factors, l2: self.l2 })
     }
 }
 
@@ -91,7 +92,6 @@ pub struct Factorization<'d> {
     ratings: &'d Ratings,
     factors: Factors,
     l2: f64,
-    nonnegative: bool,
 }
 
 impl Factorization<'_> {
@@ -130,7 +130,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
 
     fn identity(&self) -> Vec<(&'static str, String)> {
         let (data, rank) = (self.ratings.hash().to_owned(), self.factors.rank.to_string());
-        let nonnegative = self.nonnegative.to_string();
+        let nonnegative = self.factors.nonnegative.to_string();
         vec![("data", data), ("rank", rank), ("l2", self.l2.to_string()), ("nonnegative", nonnegative)]
     }
 
@@ -145,7 +145,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
     #[inline]
     fn gradient<W: Weights<T> + ?Sized>(&self, examples: Range<usize>, w: &W, out: &mut Pairs<T>) {
         let (f, stride) = (&self.factors, self.factors.stride());
-        let (mean, inverse) = (f.mean as f32, (1.0 / f.scale) as f32);
+        let (mean, inverse) = (f.offset() as f32, (1.0 / f.scale) as f32);
         // By offsets: an iterator over chunks divides by the stride, once for each rating.
         if out.users.len() < examples.len() * stride {
             out.users.resize(examples.len() * stride, T::ZERO);
@@ -159,7 +159,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
             w.copy_out(f.user(user), p);
             w.copy_out(f.item(item), q);
             let mut z = T::dot_dense(p, q);
-            if !self.nonnegative {
+            if !f.nonnegative {
                 z += w.get(f.user_bias(user)) + w.get(f.item_bias(item));
             }
             out.errors.push(z - T::from_f32((value - mean) * inverse));
@@ -179,7 +179,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
             at += stride;
             let (user, item, _) = self.ratings.known(r);
             let a = step * error;
-            if self.nonnegative {
+            if f.nonnegative {
                 for (at, x) in [(f.user(user), q), (f.item(item), p)] {
                     for (j, &x) in x[..f.rank].iter().enumerate() {
                         w.update(at + j, |w| (w - (a * x + shrink * w)).max(T::ZERO) - w);
@@ -207,7 +207,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
         let of = |r: usize| {
             let (user, item, value) = self.ratings.known(r);
             let z = f.standardised(weights, Some(user), Some(item));
-            let error = z - (f64::from(value) - f.mean) / f.scale;
+            let error = z - (f64::from(value) - f.offset()) / f.scale;
             (error * error + self.l2 * (users[user] + items[item])) / 2.0
         };
         mean(self.ratings.len(), of)
@@ -218,10 +218,8 @@ impl<T: Real> Objective<T> for Factorization<'_> {
     /// held-out ratings.
     fn initial(&self, seed: u64) -> Vec<T> {
         let (f, mut rng) = (&self.factors, Xoshiro256PlusPlus::seed_from_u64(seed));
-        let average =
-            self.ratings.values().iter().map(|&v| f64::from(v)).sum::<f64>() / self.ratings.len() as f64;
         let (low, high) = match (f.rank as f64).sqrt() {
-            root if self.nonnegative => (0.0, 2.0 * (average / f.scale).sqrt() / root),
+            root if f.nonnegative => (0.0, 2.0 * (f.mean / f.scale).sqrt() / root),
             root => (-0.25 / root, 0.25 / root),
         };
         let mut weights = vec![T::ZERO; self.factors.parameters()];
@@ -231,9 +229,16 @@ impl<T: Real> Objective<T> for Factorization<'_> {
         weights
     }
 
+    fn project(&self, weights: &mut [T]) {
+        if self.factors.nonnegative {
+            // What is no number stays, to be noticed.
+            weights.iter_mut().filter(|w| **w < T::ZERO).for_each(|w| *w = T::ZERO);
+        }
+    }
+
     /// Two numbers a factor, and two biases.
     fn nonzeros(&self) -> u64 {
-        let biases = if self.nonnegative { 0 } else { 2 };
+        let biases = if self.factors.nonnegative { 0 } else { 2 };
         self.ratings.len() as u64 * (2 * self.factors.rank + biases) as u64
     }
 
@@ -253,7 +258,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
 
     fn walk(&self, parts: &Parts, step: T, _: &[T], copy: &mut [T]) {
         let (f, stride) = (&self.factors, self.factors.stride());
-        let (mean, inverse) = (f.mean as f32, (1.0 / f.scale) as f32);
+        let (mean, inverse) = (f.offset() as f32, (1.0 / f.scale) as f32);
         let shrink = step * T::from_f64(self.l2);
         let [users, items] = self.members(parts);
         let (p, rest) = copy.split_at_mut(users.len() * stride);
@@ -265,7 +270,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
             let (user, item) = (user - users.start, item - items.start);
             let (p, q) = (&mut p[user * stride..][..stride], &mut q[item * stride..][..stride]);
             let z = T::from_f32((value - mean) * inverse);
-            if self.nonnegative {
+            if f.nonnegative {
                 pair::step(p, q, -z, step, shrink, true);
             } else {
                 let (b, c) = (&mut b[user], &mut c[item]);
@@ -364,12 +369,33 @@ mod tests {
             assert!(w.iter().all(|&w| w >= 0.0));
         }
         assert!(w.contains(&0.0));
-        let negative = Ratings::bytes("r", "a,b,-1\n", 0).unwrap();
+        // What the steps of several workers add up to.
+        (w[0], w[1], w[2]) = (-0.5, f32::NAN, 0.25);
+        Objective::<f32>::project(&objective, &mut w);
+        assert!(w[0] == 0.0 && w[1].is_nan() && w[2] == 0.25);
+        let free = Model::<f32>::bind(&MatrixFactorization::new(3), &ratings).unwrap();
+        let mut below = vec![-0.5f32; 2];
+        Objective::<f32>::project(&free, &mut below);
+        assert_eq!(below, [-0.5; 2]);
+        // The first in the order of the text, whose lines count those without a rating.
+        let negative = Ratings::bytes("r", "user,item,rating\n\na,b,1\na,c,-1\nd,b,-2\n", 0).unwrap();
         let said = Model::<f32>::bind(&MatrixFactorization::nonnegative(3), &negative).unwrap_err();
-        assert_eq!(
-            said.to_string(),
-            "r: found rating -1 in row 0, expected ratings ≥ 0 for non-negative factors"
-        );
+        assert_eq!(said.to_string(), "r:4: found rating -1, expected ratings ≥ 0 for non-negative factors");
+    }
+
+    #[test]
+    fn what_is_not_known_is_rated_by_the_mean() {
+        let ratings = ratings();
+        let mean = ratings.values().iter().map(|&v| f64::from(v)).sum::<f64>() / 7.0;
+        for model in [MatrixFactorization::new(3), MatrixFactorization::nonnegative(3)] {
+            let objective = Model::<f32>::bind(&model, &ratings).unwrap();
+            let w: Vec<f32> = objective.initial(0);
+            for (user, item) in [(None, None), (Some(0), None), (None, Some(1))] {
+                let rating = objective.factors.rating(&w, user, item);
+                assert!((rating - mean).abs() < 1e-12, "{rating}, not {mean}");
+            }
+            assert_ne!(objective.factors.rating(&w, Some(0), Some(1)), mean);
+        }
     }
 
     #[test]

@@ -13,10 +13,12 @@ pub struct Factors {
     pub items: usize,
     /// The number of factors.
     pub rank: usize,
-    /// μ.
+    /// The mean of the ratings. μ, unless the factors are non-negative.
     pub mean: f64,
     /// σ.
     pub scale: f64,
+    /// Whether the factors are non-negative: there are no biases, and μ = 0.
+    pub nonnegative: bool,
 }
 
 /// Floats on a cache line.
@@ -68,6 +70,12 @@ impl Factors {
         ]
     }
 
+    /// μ, what factors and biases are added to.
+    #[inline(always)]
+    pub(super) fn offset(&self) -> f64 {
+        if self.nonnegative { 0.0 } else { self.mean }
+    }
+
     /// The standardised rating; of a user or item that is not known, the others' part of it.
     pub(super) fn standardised<T: Real>(
         &self,
@@ -83,8 +91,12 @@ impl Factors {
         product + bias(user.map(|u| self.user_bias(u))) + bias(item.map(|i| self.item_bias(i)))
     }
 
-    /// The rating that is expected of a user for an item, either of which may be unknown.
+    /// The rating that is expected of a user for an item, either of which may be unknown: then it is the mean and the
+    /// bias of the other, or where there are no biases the mean alone.
     pub fn rating<T: Real>(&self, weights: &[T], user: Option<usize>, item: Option<usize>) -> f64 {
-        self.mean + self.scale * self.standardised(weights, user, item)
+        match (user, item) {
+            (None, _) | (_, None) if self.nonnegative => self.mean,
+            _ => self.offset() + self.scale * self.standardised(weights, user, item),
+        }
     }
 }

@@ -96,6 +96,13 @@ pub trait Objective<T: Real = f32>: Sync {
         vec![T::ZERO; self.parameters()]
     }
 
+    /// Moves parameters to the nearest that the model allows. Steps keep to those, but of steps that several workers take
+    /// at once the sum may not. Called on copies of the parameters before they are evaluated or given away.
+    /// O(parameters) at most; nothing unless overridden.
+    fn project(&self, weights: &mut [T]) {
+        let _ = weights;
+    }
+
     /// Data values that a gradient over all examples touches (for throughput in nonzeros per second);
     /// the number of examples unless overridden.
     fn nonzeros(&self) -> u64 {

@@ -102,7 +102,11 @@ impl<W: Write + ?Sized> Page<'_, W> {
         };
         let rate = short(plan.rate);
         let optimizer = if plan.optimizer == "sgd" { String::new() } else { format!(", {}", plan.optimizer) };
-        self.entry("step", &format!("rate {rate}{from} × {} × {}{optimizer}", plan.schedule, plan.step))?;
+        // Of blocks on the shared parameters there is no late difference to weigh.
+        let fresh = plan.block > 1 && plan.hot == 0 && plan.step != "constant";
+        let weight = if fresh { " (1: each step of a block is on fresh parameters)" } else { "" };
+        let step = format!("{} × {}{weight}", plan.schedule, plan.step);
+        self.entry("step", &format!("rate {rate}{from} × {step}{optimizer}"))?;
         self.entry("repeat", &plan.command)
     }
 

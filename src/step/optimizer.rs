@@ -42,20 +42,27 @@ impl Optimizer {
         }
     }
 
-    /// What a user with so many workers should know.
-    pub(crate) fn warning(self, workers: usize) -> Option<String> {
+    /// What a user with so many workers should know, a line each.
+    pub(crate) fn warnings(self, workers: usize) -> Vec<String> {
         let others = (workers - 1) as f64;
-        match self {
-            Self::Momentum { beta } if workers > 1 && beta > 0.0 => Some(format!(
-                "{self} with {workers} workers: asynchrony acts like momentum {:.2} by itself; less may converge sooner",
+        let (momentum, less, beta2) = match self {
+            Self::Sgd => return Vec::new(),
+            Self::Momentum { beta } => (beta, "less", 1.0),
+            Self::Adam { beta1, beta2 } => (beta1, "less than its first number", beta2),
+        };
+        let implied = (workers > 1 && momentum > 0.0).then(|| {
+            format!(
+                "{self} with {workers} workers: asynchrony acts like momentum {:.2} by itself; {less} may converge sooner",
                 others / workers as f64
-            )),
-            Self::Adam { beta2, .. } if others * (1.0 - beta2) > 0.1 => Some(format!(
+            )
+        });
+        let late = (others * (1.0 - beta2) > 0.1).then(|| {
+            format!(
                 "{self} with {workers} workers: gradients that are {others} updates late are much of the mean of the \
                  squares; nearer to 1 the second number is safer"
-            )),
-            _ => None,
-        }
+            )
+        });
+        implied.into_iter().chain(late).collect()
     }
 }
 
@@ -112,9 +119,11 @@ mod tests {
 
     #[test]
     fn warns_of_momentum_beside_asynchrony() {
-        let of = |text: &str, workers| text.parse::<Optimizer>().unwrap().warning(workers);
-        assert!(of("momentum:0.9", 1).is_none() && of("sgd", 64).is_none() && of("adam", 8).is_none());
-        assert!(of("momentum:0.9", 4).unwrap().contains("0.75"));
-        assert!(of("adam:0.9,0.9", 8).is_some());
+        let of = |text: &str, workers| text.parse::<Optimizer>().unwrap().warnings(workers);
+        assert!(of("momentum:0.9", 1).is_empty() && of("sgd", 64).is_empty() && of("adam", 1).is_empty());
+        assert!(of("momentum:0.9", 4)[0].contains("0.75") && of("adam", 4)[0].contains("0.75"));
+        // What the first number does, and what the second.
+        assert!(of("momentum:0", 4).is_empty() && of("adam:0,0.999", 8).is_empty());
+        assert_eq!((of("adam", 8).len(), of("adam:0,0.9", 8).len(), of("adam:0.9,0.9", 8).len()), (1, 1, 2));
     }
 }

@@ -40,9 +40,11 @@ impl Kind for Factorization {
 
     fn load(&self, source: &Source, options: &Training) -> Result<(Ratings, Option<Ratings>)> {
         let train = Ratings::open(source.file(), options.seed)?;
+        tell_header(&train);
         match (&source.test, source.test_fraction) {
             (Some(test), _) => {
                 let test = Ratings::like(test, &train)?;
+                tell_header(&test);
                 Ok((train, Some(test)))
             }
             (None, Some(fraction)) => {
@@ -132,6 +134,14 @@ impl Kind for Factorization {
     }
 }
 
+/// Says that the first line counts for a header, if that is in doubt.
+fn tell_header(data: &Ratings) {
+    if let Some(line) = data.header() {
+        let name = data.name();
+        crate::cli::say(format_args!("{name}: the first line, {line}, is taken for a header"));
+    }
+}
+
 /// RMSE and MAE on these ratings.
 fn errors<T: Real>(factors: &Factors, weights: &[T], data: &Ratings) -> (f64, f64) {
     let error = |p: usize| {
@@ -143,20 +153,20 @@ fn errors<T: Real>(factors: &Factors, weights: &[T], data: &Ratings) -> (f64, f6
     ((squares / n).sqrt(), sum / n)
 }
 
-/// Predicts the ratings of a file of ratings or of users and items, one line each, or with `--top N` the best N items for each of its users besides those
-/// that it rates.
+/// Predicts the ratings of a file of ratings or of users and items, one line each, or with `--top N` the best N items for
+/// each of its users besides those that it rates.
 ///
 /// # Errors
 /// Where model, data or options do not fit, or the output cannot be written.
-pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
+pub fn predict(model: &TensorModel, nonnegative: bool, file: &str, args: &Args) -> Result<u8> {
     args.check("a factorization of ratings", &["--top"])?;
     let (path, output) = args.ends()?;
     let names: [Vec<String>; 2] = [model.entry("users", file)?, model.entry("items", file)?];
     let [users, items] = [names[0].len(), names[1].len()];
     let rank =
         model.tensors.iter().find(|t| t.name == "users").and_then(|t| t.shape.get(1)).copied().unwrap_or(0);
-    let factors =
-        Factors { users, items, rank, mean: model.entry("mean", file)?, scale: model.entry("scale", file)? };
+    let (mean, scale): (f64, f64) = (model.entry("mean", file)?, model.entry("scale", file)?);
+    let factors = Factors { users, items, rank, mean, scale, nonnegative };
     // What the file claims takes memory only once it is seen to hold it.
     let rows = [model.tensor("users", &[users, rank], file)?, model.tensor("items", &[items, rank], file)?];
     let biases = [model.tensor("user_biases", &[users], file)?, model.tensor("item_biases", &[items], file)?];
@@ -169,6 +179,7 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
         weights[start..start + biases.len()].copy_from_slice(biases);
     }
     let data = Ratings::like_names(path, &names)?;
+    tell_header(&data);
     if let Some(top) = args.top {
         let seen: HashSet<(usize, usize)> =
             (0..data.len()).map(|p| data.get(p)).filter_map(|(u, i, _)| u.zip(i)).collect();
@@ -211,10 +222,11 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
     let known = |p: &usize| matches!(data.get(*p), (Some(_), Some(_), _));
     let unknown = data.len() - (0..data.len()).filter(known).count();
     if unknown > 0 {
-        let (unknown, mean) = (asyncsgd::report::count(unknown as u64), factors.mean);
+        let unknown = asyncsgd::report::count(unknown as u64);
+        let bias = if nonnegative { "" } else { ", and the bias of the other" };
         crate::cli::say(format_args!(
-            "{unknown} of {rows} are of a user or an item that the model does not know: predicted by the mean, {mean:.4}, \
-             and the bias of the other"
+            "{unknown} of {rows} are of a user or an item that the model does not know: predicted by the mean, \
+             {mean:.4}{bias}"
         ));
     }
     Ok(0)

@@ -232,7 +232,9 @@ pub fn predict(model: &TensorModel, args: &predict::Args) -> Result<u8> {
     let spec = model.model.parse::<ModelSpec>();
     match spec {
         Ok(ModelSpec::Softmax | ModelSpec::Mlp(..)) => network::predict(model, &file, args),
-        Ok(ModelSpec::Factorization { .. }) => factorization::predict(model, &file, args),
+        Ok(ModelSpec::Factorization { nonnegative, .. }) => {
+            factorization::predict(model, nonnegative, &file, args)
+        }
         Ok(ModelSpec::Machine(rank)) => machine::predict(model, rank, &file, args),
         Ok(ModelSpec::FieldMachine(rank)) => field::predict(model, rank, &file, args),
         Ok(ModelSpec::SkipGram(..)) => skipgram::predict(model, &file, args),

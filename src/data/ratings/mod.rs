@@ -23,14 +23,15 @@ pub struct Ratings {
     users: Vec<u32>,
     items: Vec<u32>,
     values: Vec<f32>,
-    /// The rating of the source, from 0, that each is.
-    order: Vec<u32>,
+    /// The line of the source, from 1, that each is of.
+    lines: Vec<u32>,
     /// Where each block begins, and where the last ends.
     bounds: Vec<usize>,
     side: usize,
     /// The first user of each part, and one more than the last; the same for the items.
     parts: [Vec<usize>; 2],
     names: [Arc<Vec<String>>; 2],
+    header: Option<String>,
     name: String,
     hash: String,
 }
@@ -51,8 +52,8 @@ impl Ratings {
     /// Reads a file (`-` is standard input), plain or compressed, laid out by `seed`.
     ///
     /// One rating a line: user, item, rating and perhaps a time, which is not used, separated by `::`, a tab, a comma,
-    /// a semicolon or blanks. Users and items are any text. A first line in which none of the first three fields is a
-    /// number is a header. Also MatrixMarket coordinates (`%%MatrixMarket matrix coordinate real general`), rows being
+    /// a semicolon or blanks. Users and items are any text. A first line in which neither user nor item is a
+    /// number, and the rating is a word that is none, is a header ([`Ratings::header`]). Also MatrixMarket coordinates (`%%MatrixMarket matrix coordinate real general`), rows being
     /// users. In parallel where that helps; O(bytes).
     ///
     /// # Errors
@@ -113,16 +114,22 @@ impl Ratings {
             && unknown
             && told.iter().all(|name| text::number(name.as_bytes()).is_none())
         {
+            parsed.header = Some(format!("'{} {}'", told[0], told[1]));
             parsed.users.remove(0);
             parsed.items.remove(0);
             parsed.values.remove(0);
+            parsed.lines.remove(0);
+        }
+        let next = parsed.users.first().zip(parsed.items.first());
+        if next.is_some_and(|(&u, &i)| users[u as usize] != UNKNOWN || items[i as usize] != UNKNOWN) {
+            parsed.header = None;
         }
         if parsed.values.is_empty() {
             return Err(Error::input(name, 0, 0, "a header alone", "a user and an item on each line"));
         }
         let renumber = |ids: Vec<u32>, to: &[u32]| ids.into_iter().map(|i| to[i as usize]).collect();
         Ok(Self {
-            order: (0..parsed.values.len() as u32).collect(),
+            lines: parsed.lines,
             bounds: vec![0, parsed.values.len()],
             parts: [vec![0, names[0].len()], vec![0, names[1].len()]],
             users: renumber(parsed.users, &users),
@@ -130,13 +137,14 @@ impl Ratings {
             values: parsed.values,
             side: 1,
             names,
+            header: parsed.header,
             name,
             hash: parsed.hash,
         })
     }
 
     fn lay_out(parsed: Parsed, name: String, seed: u64) -> Self {
-        let Parsed { users, items, values, names, hash } = parsed;
+        let Parsed { users, items, values, names, lines, header, hash } = parsed;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let rows = names[0].len() + names[1].len();
         let fit = rows.div_ceil(PART).clamp(SIDE, MOST_PARTS);
@@ -175,11 +183,12 @@ impl Ratings {
             users: order.iter().map(|&r| user_of[users[r as usize] as usize]).collect(),
             items: order.iter().map(|&r| item_of[items[r as usize] as usize]).collect(),
             values: order.iter().map(|&r| values[r as usize]).collect(),
-            order,
+            lines: order.iter().map(|&r| lines[r as usize]).collect(),
             bounds,
             side,
             parts: [firsts(&user_parts), firsts(&item_parts)],
             names: [user_names, item_names],
+            header,
             name,
             hash,
         }
@@ -193,7 +202,7 @@ impl Ratings {
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5eed);
         let mut by_source: Vec<usize> = (0..self.len()).collect();
-        by_source.sort_unstable_by_key(|&p| self.order[p]);
+        by_source.sort_unstable_by_key(|&p| self.lines[p]);
         let (test, train): (Vec<usize>, Vec<usize>) =
             by_source.into_iter().partition(|_| rng.random::<f64>() < fraction);
         if test.is_empty() || train.is_empty() {
@@ -215,11 +224,14 @@ impl Ratings {
             ps.iter().map(|&p| inside[side][ids[p] as usize]).collect::<Vec<_>>()
         };
         let values = |ps: &[usize]| ps.iter().map(|&p| self.values[p]).collect::<Vec<_>>();
+        let lines = |ps: &[usize]| ps.iter().map(|&p| self.lines[p]).collect::<Vec<_>>();
         let parsed = Parsed {
             users: of(&train, 0, &self.users),
             items: of(&train, 1, &self.items),
             values: values(&train),
             names,
+            lines: lines(&train),
+            header: self.header.clone(),
             hash: self.hash.clone(),
         };
         let laid = Self::lay_out(parsed, self.name.clone(), seed);
@@ -233,11 +245,12 @@ impl Ratings {
             users: test.iter().map(|&p| to_user[self.users[p] as usize]).collect(),
             items: test.iter().map(|&p| to_item[self.items[p] as usize]).collect(),
             values: values(&test),
-            order: test.iter().map(|&p| self.order[p]).collect(),
+            lines: lines(&test),
             bounds: vec![0, test.len()],
             side: 1,
             parts: [vec![0, laid.users()], vec![0, laid.items()]],
             names: [&laid.names[0], &laid.names[1]].map(Arc::clone),
+            header: None,
             name: self.name.clone(),
             hash: self.hash.clone(),
         };
@@ -296,9 +309,15 @@ impl Ratings {
         &self.values
     }
 
-    /// The rating of the source, from 0, at each position.
-    pub fn order(&self) -> &[u32] {
-        &self.order
+    /// The line of the source, from 1, of the rating at each position.
+    pub fn lines(&self) -> &[u32] {
+        &self.lines
+    }
+
+    /// The first line, or its begin, where it was taken for a header and might also be a rating that is none or a user
+    /// and an item: not where it is sure, as users or items are numbers or of the next line one is known.
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_deref()
     }
 
     /// The users' names by number, then the items'.

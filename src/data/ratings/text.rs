@@ -7,12 +7,17 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Ratings in the order of the text, users and items numbered as they appear.
+#[derive(Default)]
 pub(super) struct Parsed {
     pub users: Vec<u32>,
     pub items: Vec<u32>,
     pub values: Vec<f32>,
     /// Of the users and of the items, by number.
     pub names: [Vec<String>; 2],
+    /// The line of each, from 1.
+    pub lines: Vec<u32>,
+    /// The first line, where it was taken for a header and might be none.
+    pub header: Option<String>,
     /// The xxh3-128 of the text.
     pub hash: String,
 }
@@ -36,15 +41,12 @@ pub(super) fn parse(name: &str, bytes: &Bytes, unrated: bool) -> Result<Parsed> 
     let text = bytes.part(0, bytes.len(), &mut buffer)?;
     let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text));
     let market = text.starts_with(b"%%MatrixMarket");
-    let (users, items, values, names) =
-        if market { matrix(name, text)? } else { lines(name, text, unrated)? };
-    if values.is_empty() {
+    let parsed = if market { matrix(name, text)? } else { lines(name, text, unrated)? };
+    if parsed.values.is_empty() {
         return Err(Error::input(name, 0, 0, "no rating", "at least one line of user, item and rating"));
     }
-    Ok(Parsed { users, items, values, names, hash })
+    Ok(Parsed { hash, ..parsed })
 }
-
-type Triples = (Vec<u32>, Vec<u32>, Vec<f32>, [Vec<String>; 2]);
 
 /// The lines with their numbers from 1, without their ends; blank ones are left out.
 fn numbered(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
@@ -64,6 +66,13 @@ pub(super) fn number(field: &[u8]) -> Option<f32> {
     fast_float2::parse::<f32, _>(field).ok().filter(|v| v.is_finite())
 }
 
+/// Whether this can be the title of a column of numbers: a word, and nothing that is a number or may have been meant for
+/// one, such as nan, 1e999, +-3 or nothing at all.
+fn is_title(field: &[u8]) -> bool {
+    let digits = |byte: &u8| byte.is_ascii_digit() || b"+-.".contains(byte);
+    field.first().is_some_and(|first| !digits(first)) && fast_float2::parse::<f64, _>(field).is_err()
+}
+
 /// The numbers of names, in the order in which they appear.
 #[derive(Default)]
 struct Names<'a> {
@@ -81,12 +90,18 @@ impl<'a> Names<'a> {
         self.all.len() as u32 - 1
     }
 
-    fn text(&self, file: &str) -> Result<Vec<String>> {
-        let text = |name: &Cow<[u8]>| match std::str::from_utf8(name) {
-            Ok(name) => Ok(name.to_owned()),
-            Err(_) => Err(Error::input(file, 0, 0, format!("name {}", show(name)), "UTF-8 text")),
-        };
-        self.all.iter().map(text).collect()
+    /// The number of a name as it is read; what is found where it is no text.
+    fn read(&mut self, name: Cow<'a, [u8]>) -> std::result::Result<u32, String> {
+        match self.at.get(&*name) {
+            Some(&number) => Ok(number),
+            None if std::str::from_utf8(&name).is_err() => Err(format!("name {}", show(&name))),
+            None => Ok(self.number(name)),
+        }
+    }
+
+    /// The names, of which each was checked where it was read.
+    fn text(&self) -> Vec<String> {
+        self.all.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 }
 
@@ -99,13 +114,18 @@ struct Piece<'a> {
     users: Vec<u32>,
     items: Vec<u32>,
     values: Vec<f32>,
+    /// From 1 in the piece.
+    lines: Vec<u32>,
+    /// How many there are.
+    length: u32,
     names: [Names<'a>; 2],
+    header: Option<String>,
 }
 
 /// A line that is no rating: its number in the piece from 1, what is found, and what is expected.
 type Wrong = (usize, String, &'static str);
 
-fn lines(file: &str, text: &[u8], unrated: bool) -> Result<Triples> {
+fn lines(file: &str, text: &[u8], unrated: bool) -> Result<Parsed> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let separator = numbered(text).next().map_or(Separator::Blanks, |(_, line)| sniff(line));
     let mut pieces = Vec::new();
@@ -121,28 +141,34 @@ fn lines(file: &str, text: &[u8], unrated: bool) -> Result<Triples> {
         .enumerate()
         .map(|(i, piece)| parse_piece(piece, separator, (i == 0, unrated)))
         .collect();
-    let (mut users, mut items, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    let mut all = Parsed::default();
     let mut names = [Names::default(), Names::default()];
-    for (at, piece) in parsed.into_iter().enumerate() {
+    let mut before = 0;
+    for piece in parsed {
         let piece = piece.map_err(|(line, found, expected)| {
-            let before: usize =
-                pieces[..at].iter().map(|piece| piece.iter().filter(|&&b| b == b'\n').count()).sum();
-            Error::input(file, before + line, 0, found, expected)
+            Error::input(file, before as usize + line, 0, found, expected)
         })?;
         let mut renumber = |side: usize, ids: Vec<u32>, all: &mut Vec<u32>| {
             let to: Vec<u32> =
                 piece.names[side].all.iter().map(|name| names[side].number(name.clone())).collect();
             all.extend(ids.into_iter().map(|i| to[i as usize]));
         };
-        renumber(0, piece.users, &mut users);
-        renumber(1, piece.items, &mut items);
-        values.extend(piece.values);
-        if values.len() > MOST {
+        renumber(0, piece.users, &mut all.users);
+        renumber(1, piece.items, &mut all.items);
+        all.values.extend(piece.values);
+        all.lines.extend(piece.lines.into_iter().map(|line| before + line));
+        before += piece.length;
+        all.header = all.header.or(piece.header);
+        if all.values.len() > MOST {
             return Err(Error::input(file, 0, 0, "more ratings", format!("at most {MOST}")));
         }
     }
-    let [user_names, item_names] = names;
-    Ok((users, items, values, [user_names.text(file)?, item_names.text(file)?]))
+    // Where users or items are numbers, a line without one is no rating.
+    let [users, items] = names.each_ref().map(|names| names.all.first());
+    if users.into_iter().chain(items).any(|name| number(name).is_some()) {
+        all.header = None;
+    }
+    Ok(Parsed { names: names.map(|names| names.text()), ..all })
 }
 
 /// Reads whole lines; the first of all may be a header.
@@ -152,6 +178,7 @@ fn parse_piece(
     (first, unrated): (bool, bool),
 ) -> std::result::Result<Piece<'_>, Wrong> {
     let (mut piece, mut header) = (Piece::default(), first);
+    piece.length = text.iter().filter(|&&byte| byte == b'\n').count() as u32;
     for (at, line) in numbered(text) {
         let first = std::mem::take(&mut header);
         let Some((count, [user, item, rating])) = split(line, separator) else {
@@ -166,14 +193,17 @@ fn parse_piece(
             return Err((at, format!("an empty name in {}", show(line)), "a user and an item"));
         }
         let Some(value) = number(&rating).or(pair.then_some(f32::NAN)) else {
-            if first && [&user, &item].into_iter().all(|field| number(field).is_none()) {
-                continue; // the header
+            if first && is_title(&rating) && [&user, &item].into_iter().all(|field| number(field).is_none()) {
+                piece.header = Some(show(line));
+                continue;
             }
             return Err((at, format!("rating {}", show(&rating)), "a finite number"));
         };
-        piece.users.push(piece.names[0].number(user));
-        piece.items.push(piece.names[1].number(item));
+        let text = |found: String| (at, found, "UTF-8 text");
+        piece.users.push(piece.names[0].read(user).map_err(text)?);
+        piece.items.push(piece.names[1].read(item).map_err(text)?);
         piece.values.push(value);
+        piece.lines.push(at as u32);
     }
     Ok(piece)
 }
@@ -236,7 +266,7 @@ fn unquoted(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
 }
 
 /// MatrixMarket: a head line, comments, `rows columns entries`, then `row column value` a line, counted from 1.
-fn matrix(file: &str, text: &[u8]) -> Result<Triples> {
+fn matrix(file: &str, text: &[u8]) -> Result<Parsed> {
     let mut lines = numbered(text);
     let wrong = |at: usize, found: String, expected: &str| Error::input(file, at, 0, found, expected);
     let head = lines.next().map_or(&b""[..], |(_, line)| line).to_ascii_lowercase();
@@ -262,7 +292,7 @@ fn matrix(file: &str, text: &[u8]) -> Result<Triples> {
     });
     let (rows, columns, entries) =
         sizes.unwrap_or_else(|| Err(wrong(0, "the end".into(), "a line of rows, columns and entries")))?;
-    let (mut users, mut items, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    let mut all = Parsed::default();
     let (mut user_names, mut item_names) = (Names::default(), Names::default());
     for (at, line) in lines {
         let fields = split(line, Separator::Blanks).filter(|(count, _)| *count == 3);
@@ -274,14 +304,16 @@ fn matrix(file: &str, text: &[u8]) -> Result<Triples> {
                 return Err(wrong(at, format!("{what} {}", show(field)), &format!("1 to {most}")));
             }
         }
-        users.push(user_names.number(row));
-        items.push(item_names.number(column));
-        values.push(
+        all.users.push(user_names.number(row));
+        all.items.push(item_names.number(column));
+        all.values.push(
             number(&value).ok_or_else(|| wrong(at, format!("value {}", show(&value)), "a finite number"))?,
         );
+        all.lines.push(at as u32);
     }
-    if values.len() != entries {
-        return Err(wrong(0, format!("{} entries", values.len()), &format!("{entries}, as its head says")));
+    let found = all.values.len();
+    if found != entries {
+        return Err(wrong(0, format!("{found} entries"), &format!("{entries}, as its head says")));
     }
-    Ok((users, items, values, [user_names.text(file)?, item_names.text(file)?]))
+    Ok(Parsed { names: [user_names.text(), item_names.text()], ..all })
 }
