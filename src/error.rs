@@ -78,7 +78,8 @@ impl std::fmt::Display for Place {
 }
 
 impl Error {
-    /// An input error at `file` (line and column 0 when unknown).
+    /// An input error at `file` (line and column 0 when unknown). Control characters, which may come from the file, are
+    /// escaped: the error is one line, and says nothing to a terminal.
     pub fn input(
         file: impl Into<String>,
         line: usize,
@@ -86,8 +87,15 @@ impl Error {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        let place = Place { file: file.into(), line, column };
-        Error::Input { place, found: found.into(), expected: expected.into() }
+        let plain = |text: String| match text.contains(char::is_control) {
+            true => text
+                .chars()
+                .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() })
+                .collect(),
+            false => text,
+        };
+        let place = Place { file: plain(file.into()), line, column };
+        Error::Input { place, found: plain(found.into()), expected: plain(expected.into()) }
     }
 
     /// One usage error.

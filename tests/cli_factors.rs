@@ -70,6 +70,36 @@ fn ratings_are_factorized_saved_and_recommended() {
 }
 
 #[test]
+fn non_negative_factors_take_what_is_not_known_for_the_mean_and_repeat() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let line = |k: u32| format!("u{},i{},{}\n", k % 40, k * k % 31, 1 + k % 5);
+    fs::write(at("r.csv"), (0..1200).map(line).collect::<String>()).unwrap();
+    fs::write(at("pairs"), "u1,i1\nnobody,i1\nu1,nothing\n").unwrap();
+    for model in ["nmf:2", "mf:2"] {
+        let options = ["train", "--model", model, "-j", "1", "-e", "2", "--quiet", "--json"];
+        run(&options, &[&at("run.json"), Path::new("--save"), &at("m.safetensors"), &at("r.csv")]);
+        let told = record(&at("run.json"));
+        // In the blocks of the grid too.
+        let command = told["plan"]["command"].as_str().unwrap();
+        assert!(command.contains(" --block auto ") && told["plan"]["hot"].as_u64() > Some(0), "{command}");
+        let words: Vec<&str> = command.split(' ').skip(1).chain(["--quiet", "--json"]).collect();
+        run(&words, &[&at("again.json")]);
+        assert_eq!(record(&at("again.json"))["series"][2]["objective"], told["series"][2]["objective"]);
+        let out = run(&["predict", "--model"], &[&at("m.safetensors"), &at("pairs")]);
+        let ratings: Vec<f64> = stdout(&out).lines().map(|line| line.parse().unwrap()).collect();
+        let bias = if model == "nmf:2" { "" } else { ", and the bias of the other" };
+        assert!(
+            stderr(&out).ends_with(&format!("predicted by the mean, 3.0000{bias}\n")),
+            "{}",
+            stderr(&out)
+        );
+        assert!((ratings[0] - 3.0).abs() > 1e-6);
+        assert_eq!(model == "nmf:2", ratings[1..] == [3.0, 3.0], "{ratings:?}");
+    }
+}
+
+#[test]
 fn a_machine_is_trained_and_predicts() {
     let folder = folder();
     let (data, model) = (small(&folder, "data.svm", 300), folder.path().join("m.safetensors"));
@@ -143,13 +173,16 @@ fn a_machine_with_fields_is_trained_and_predicts() {
 fn word_vectors_are_written_in_every_format() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
-    fs::write(at("text"), "red green blue red green\none two three two one three\n".repeat(200)).unwrap();
+    // The blank in one of the words does not break, and one is a colon with a mouth.
+    let text = "red green blue red green\none t\u{a0}wo :) t\u{a0}wo one :)\n";
+    fs::write(at("text"), text.repeat(200)).unwrap();
     let train = |name: &str| {
         let options = ["train", "--model", "skipgram:8,window=3,sample=0", "-j", "1", "-e", "5", "--save"];
         let out = run(&options, &[&at(name), &at("text")]);
         // The report's lines are broken where they get long.
         let told = stdout(&out).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(told.contains("2,200 words, 2,200 of them in a vocabulary of 6"), "{told}");
+        assert!(told.contains("× delay-adaptive (1: each step of a block is on fresh parameters)"), "{told}");
     };
     for name in ["w.vec", "w.bin", "w.safetensors"] {
         train(name);
@@ -171,15 +204,16 @@ fn word_vectors_are_written_in_every_format() {
         rest = rest.strip_prefix(b"\n").unwrap();
     }
     assert!(rest.is_empty());
-    fs::write(at("ask"), ": heading\nred\nred green red green\nunknown\n").unwrap();
+    fs::write(at("ask"), ": heading\nred\nred green red green\nunknown\n:)\nt\u{a0}wo\n").unwrap();
     let out = run(&["predict", "--top", "2", "--model"], &[&at("w.safetensors"), &at("ask")]);
     let answers: Vec<String> = stdout(&out).lines().map(str::to_owned).collect();
-    assert_eq!(answers.len(), 3);
+    assert_eq!(answers.len(), 5);
+    assert!(answers[3].contains("t\u{a0}wo ") && answers[4].contains(":) "), "{answers:?}");
     let mut near: Vec<&str> = answers[0].split('\t').map(|word| word.split(' ').next().unwrap()).collect();
     near.sort_unstable();
     assert_eq!(near, ["blue", "green"]);
     assert_eq!(answers[2], "?");
-    assert!(stderr(&out).contains("(1 analogies of known words of 3)"), "{}", stderr(&out));
+    assert!(stderr(&out).contains("(1 analogies of known words of 5)"), "{}", stderr(&out));
     // The same of packed standard input.
     fs::write(at("ask.zst"), zstd::encode_all(&fs::read(at("ask")).unwrap()[..], 3).unwrap()).unwrap();
     let mut piped = asyncsgd();
@@ -209,6 +243,11 @@ fn what_does_not_fit_is_told_before_the_work() {
         assert_eq!(out.status.code(), Some(2), "{options:?}: {}", stderr(&out));
         assert!(stderr(&out).contains(said), "{options:?}: {}", stderr(&out));
     }
+    let three = folder.path().join("three.svm");
+    fs::write(&three, "0 1:1\n1 2:1\n2 1:1\n").unwrap();
+    let out = asyncsgd().args(["train", "--model", "fm:2"]).arg(&three).output().unwrap();
+    let said = "three.svm:3: found a third label, 2, expected two classes, as are 0 and 1";
+    assert!(stderr(&out).contains(said), "{}", stderr(&out));
     let out = asyncsgd().args(["train", "--model", "mf:8"]).output().unwrap();
     assert!(stderr(&out).contains("data: found none, expected a file of ratings"), "{}", stderr(&out));
 }

@@ -57,6 +57,27 @@ fn missing_values_are_refused_or_filled() {
 }
 
 #[test]
+fn tables_are_told_from_rows_of_indices_by_their_words() {
+    let read = |bytes: &[u8]| Loader::bytes("t", bytes).load();
+    let rows = "0 1:1\n1 1:2\n";
+    let headers =
+        [&b"time:utc,label"[..], b"#time,label", b"# time,label", b"no#,label", b"gr\xf6\xdfe,label"];
+    for header in headers {
+        let table = [header, b"\n1,0\n2,1\n"].concat();
+        let data = read(&table).unwrap_or_else(|error| panic!("{}: {error}", header.escape_ascii()));
+        assert_eq!(text(&data), rows, "{}", header.escape_ascii());
+    }
+    let latin = read(b"gr\xf6\xdfe,label\n1,0\n2,1\n").unwrap();
+    assert_eq!(latin.feature_name(0), Some("gr\u{f6}\u{df}e"));
+    let rows =
+        ["# a, b\n0 1:1\n1 1:2\n", "0\t1:1\n1\t1:2\n", "0 1:1 # a,b\n1 1:2\n", "\n0 qid:1 1:1 #,\n1 1:2\n"];
+    for indices in rows {
+        assert_eq!(text(&read(indices.as_bytes()).unwrap()), "0 1:1\n1 1:2\n", "{indices}");
+    }
+    assert_eq!(text(&read(b"0 # a,b\n1 1:2\n").unwrap()), "0\n1 1:2\n");
+}
+
+#[test]
 fn labels_may_be_names_of_classes() {
     let folder = tempfile::tempdir().unwrap();
     let load = |text: &str| Loader::new(write(&folder, "a.csv", text)).load();

@@ -119,6 +119,7 @@ fn all_forms_of_the_same_table_are_the_same_rows() {
         ("no header", beside("x.csv", b"1.5,0,2\n0,-4,0\n0.25,8,1\n")),
         ("f32", beside("f4.npy", &dense)),
         ("by column", beside("f.npy", &ordered("<f4", "True", "3, 3", &floats(&columns)))),
+        ("a cube", beside("cube.npy", &npy("<f4", "3, 1, 3", &floats(&VALUES)))),
         ("f16", beside("f2.npy", &npy("<f2", "3, 3", &halves))),
         ("big-endian f64", beside("f8.npy", &npy(">f8", "3, 3", &big))),
         ("stored", alone("s.npz", &npz(&pair, stored))),
@@ -173,6 +174,20 @@ fn images_are_scaled_and_find_their_labels() {
     write(&folder, "t-labels-idx1-ubyte.gz", packed.finish().unwrap());
     let data = Dataset::open(&path).unwrap();
     assert_eq!(text(&data), "7 2:1 3:0.2\n4 4:0.4\n");
+    // Packed otherwise than the images, by whatever they read.
+    let packed = zstd::encode_all(&idx(8, &[2], &[7, 4])[..], 3).unwrap();
+    let images = write(&folder, "z-images-idx3-ubyte.gz", &images);
+    write(&folder, "z-labels-idx1-ubyte.zst", packed);
+    assert_eq!(text(&Dataset::open(images).unwrap()), text(&data));
+    // The last index moves fastest, or the first.
+    let bytes = [0, 255, 51, 0, 0, 0, 0, 102];
+    let by_column: Vec<u8> = (0..8).map(|at| bytes[at % 2 * 4 + at / 2 % 2 * 2 + at / 4]).collect();
+    let labelled = |name: &str, file| Loader::new(write(&folder, name, file)).labels(folder.path().join("l"));
+    write(&folder, "l", "7\n4\n");
+    for (name, order, bytes) in [("c.npy", "False", &bytes[..]), ("f.npy", "True", &by_column)] {
+        let cube = labelled(name, ordered("|u1", order, "2, 2, 2", bytes)).load().unwrap();
+        assert_eq!(text(&cube), text(&data), "{name}");
+    }
     assert!(data.features() == 4 && data.of_bytes());
     // The same bytes in NumPy's formats, dense and sparse; other whole numbers stay.
     let bytes = [0, 255, 51, 0, 0, 0, 0, 102];
@@ -269,6 +284,8 @@ fn bad_tables_give_one_line_each() {
     let mm = "%%MatrixMarket matrix coordinate real general\n";
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("csv-text", b"a,y\n1,2\nx,3\n".into()),
+        ("csv-sign", b"a,y\n+-1,2\n".into()),
+        ("csv-escape", b"a,y\n\x1b[31m,2\n".into()),
         ("csv-short", b"a,b,y\n1,2,3\n1,2\n".into()),
         ("csv-unlabelled", b"a,b\n1,2\n".into()),
         ("csv-infinite", b"a,y\n1e99,2\n".into()),
@@ -286,7 +303,8 @@ fn bad_tables_give_one_line_each() {
             npz(&members, zip::CompressionMethod::Stored)
         }),
         ("npy-nan", square(&floats(&[1.0, 1.0, f32::NAN, 1.0]))),
-        ("npy-cube", npy("<f4", "2, 1, 1", &floats(&[1.0; 2]))),
+        ("npy-row", npy("<f4", "2,", &floats(&[1.0; 2]))),
+        ("npy-two-lines", npy("<f4\x1b[31m\n", "2, 2", &floats(&[1.0; 4]))),
         ("npy-complex", npy("<c8", "1, 1", &[0; 8])),
         ("npy-version", other),
         ("npy-truncated", b"\x93NUMPY\x01\x00\xff\x00{'descr'".into()),

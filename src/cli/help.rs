@@ -43,6 +43,8 @@ for one that is learnt from the delays:
   tail:A            1 + A(1 - 2F(τ)), F the distribution of the delays
 In blocks delay-adaptive acts coordinate by coordinate, and the others scale a whole
 difference that is weighted for C workers: even constant keeps less than 1 there.
+Blocks that copy nothing (of word vectors, of few ratings, with --hot 0) take each step on
+fresh parameters, without weight; rules but these two send each update on its own there.
 These set the step themselves, without --rate, --schedule and blocks:
   budget1:G[,A]     A·max(0, G - S), S the steps taken since the read
   budget2:G         G/(τ + 1) while the steps since the read leave so much of G
@@ -95,7 +97,8 @@ Data are told apart by their content:
   LIBSVM text       label index:value …
   CSV               commas, semicolons or tabs; a header where a field is no number.
                     Labels may be names of classes
-  .npy, .npz        rows; X and y; or a CSR matrix as scipy's save_npz writes it
+  .npy, .npz        rows, of any dimensions; X and y; or a CSR matrix as scipy's save_npz
+                    writes it
   idx               the MNIST files
   MatrixMarket      coordinate or array, with --labels
 Bytes (idx, .npy of type u1) become shares of 1. Test rows have the columns of the training
@@ -154,9 +157,10 @@ some; --missing mean takes the means of its training data's file.
 
 Of a file of ratings, or of a user and an item on each line, their predictions are
 printed, with --top the best items of each of its users that it does not name. A first
-line of which the model knows neither is a header. For word vectors, a line of one word
-asks for its neighbours, one of three or four for the word that is to the third as the
-second is to the first.
+line of which the model knows neither is a header; that is told if it knows no user or
+item of the next one. For word vectors, a line of one word asks for its neighbours, one
+of three or four for the word that is to the third as the second is to the first; a colon
+and words are a heading.
 
 Examples:
   asyncsgd predict --model model.safetensors new.svm > labels.txt

@@ -107,7 +107,7 @@ impl Plan {
     pub fn new(args: Args, trouble: Option<TroubleArgs>) -> Result<Self> {
         let mut check = Check::default();
         let mut source = Source::check(&mut check, args.data, args.objective.intercept);
-        (source.scale, source.multiclass) = (check.option(args.fit.scale), true);
+        source.scale = check.option(args.fit.scale);
         let open = args.stop.epochs.is_none() && args.stop.time_limit.is_none();
         let (weights, folds) = (check.option(args.fit.class_weight), check.option(args.fit.folds));
         let path = args.objective.l2.as_ref().and_then(|given| given.good());
@@ -117,6 +117,7 @@ impl Plan {
         check.require(folds != Some(1), "--folds: found 1, expected 2 or more");
         training.take_model(&mut check, args.model, &source);
         let linear = training.model == ModelSpec::Linear;
+        source.multiclass = linear;
         check.require(
             linear || training.class_weights.is_none(),
             format!("--class-weight: expected none for {}", training.model),

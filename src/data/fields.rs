@@ -25,8 +25,8 @@ pub struct FieldRows {
     starts: Vec<usize>,
     entries: Vec<Entry>,
     labels: Vec<f32>,
-    /// The row of the source, from 0, that each is.
-    order: Vec<u32>,
+    /// The line of the source, from 1, that each is.
+    lines: Vec<u32>,
     /// Original id of each feature.
     ids: Arc<Vec<u32>>,
     fields: usize,
@@ -81,7 +81,7 @@ impl FieldRows {
         let mut buffer = Vec::new();
         let bytes = unpacked.part(0, unpacked.len(), &mut buffer)?;
         let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes));
-        let (mut starts, mut entries, mut labels) = (vec![0], Vec::new(), Vec::new());
+        let (mut starts, mut entries, mut labels, mut lines) = (vec![0], Vec::new(), Vec::new(), Vec::new());
         for (line, text) in (1..).zip(bytes.split(|&b| b == b'\n')) {
             let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
             let Some(label) = words.next() else { continue };
@@ -91,6 +91,7 @@ impl FieldRows {
             };
             let label = number(label).ok_or_else(|| wrong(label, "a label, a finite number"))?;
             labels.push(label);
+            lines.push(line as u32);
             let row = entries.len();
             for word in words {
                 let entry = entry(word).ok_or_else(|| wrong(word, "field:feature:value"))?;
@@ -137,9 +138,8 @@ impl FieldRows {
                 }
             }
         }
-        let order = (0..labels.len() as u32).collect();
         let (ids, classes) = (Arc::new(ids), None);
-        Ok(Self { starts, entries, labels, order, ids, fields, unknown, classes, name, hash })
+        Ok(Self { starts, entries, labels, lines, ids, fields, unknown, classes, name, hash })
     }
 
     fn laid_out(self, seed: u64) -> Self {
@@ -154,12 +154,12 @@ impl FieldRows {
             starts.push(entries.len());
         }
         let labels = rows.iter().map(|&r| self.labels[r as usize]).collect();
-        let order = rows.iter().map(|&r| self.order[r as usize]).collect();
+        let lines = rows.iter().map(|&r| self.lines[r as usize]).collect();
         Self {
             starts,
             entries,
             labels,
-            order,
+            lines,
             ids: Arc::clone(&self.ids),
             name: self.name.clone(),
             hash: self.hash.clone(),
@@ -174,7 +174,7 @@ impl FieldRows {
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5eed);
         let mut by_source: Vec<u32> = (0..self.len() as u32).collect();
-        by_source.sort_unstable_by_key(|&r| self.order[r as usize]);
+        by_source.sort_unstable_by_key(|&r| self.lines[r as usize]);
         let mut held = vec![false; self.len()];
         by_source.iter().for_each(|&r| held[r as usize] = rng.random::<f64>() < fraction);
         let test: Vec<u32> = by_source.into_iter().filter(|&r| held[r as usize]).collect();
@@ -196,9 +196,19 @@ impl FieldRows {
         values.dedup();
         match values[..] {
             [minus, plus] => self.binary_as([minus, plus]),
+            [one] => {
+                let found = format!("only the label {one}");
+                Err(Error::input(self.name, 0, 0, found, "two classes"))
+            }
             _ => {
-                let found = format!("{} different labels", values.len());
-                Err(Error::input(self.name, 0, 0, found, "two, for a classifier"))
+                let first = |known: &[f32]| {
+                    let others = (0..self.len()).filter(|&row| !known.contains(&self.labels[row]));
+                    others.min_by_key(|&row| self.lines[row]).unwrap_or(0)
+                };
+                let one = self.labels[first(&[])];
+                let two = self.labels[first(&[one])];
+                let expected = format!("two classes, as are {one} and {two}");
+                Err(self.wrong_label(first(&[one, two]), "a third label,", expected))
             }
         }
     }
@@ -208,19 +218,19 @@ impl FieldRows {
     /// # Errors
     /// [`Error::Input`] where there is another label.
     pub fn binary_as(mut self, classes: [f32; 2]) -> Result<Self> {
-        for (row, label) in self.labels.iter_mut().enumerate() {
-            *label = match *label {
-                y if y == classes[0] => -1.0,
-                y if y == classes[1] => 1.0,
-                y => {
-                    let found = format!("label {y} in row {}", self.order[row]);
-                    let expected = format!("{} or {}", classes[0], classes[1]);
-                    return Err(Error::input(self.name, 0, 0, found, expected));
-                }
-            };
+        let others = (0..self.len()).filter(|&row| !classes.contains(&self.labels[row]));
+        if let Some(row) = others.min_by_key(|&row| self.lines[row]) {
+            return Err(self.wrong_label(row, "label", format!("{} or {}", classes[0], classes[1])));
         }
+        self.labels.iter_mut().for_each(|label| *label = if *label == classes[0] { -1.0 } else { 1.0 });
         self.classes = Some(classes);
         Ok(self)
+    }
+
+    /// The error that the label of a row, which is `what`, is not as expected.
+    fn wrong_label(&self, row: usize, what: &str, expected: String) -> Error {
+        let found = format!("{what} {}", self.labels[row]);
+        Error::input(&*self.name, self.lines[row] as usize, 0, found, expected)
     }
 
     /// The number of rows.

@@ -108,7 +108,7 @@ impl Kind for SkipGram {
 const TOP: usize = 10;
 
 /// For each line of the file: of one word its nearest neighbours with their cosines, of three words a, b and c the word
-/// that is to c as b is to a, of four words that too, and how often it is the fourth. Lines that begin with a colon are
+/// that is to c as b is to a, of four words that too, and how often it is the fourth. Lines of a colon and words are
 /// headings (as in word2vec's questions).
 ///
 /// # Errors
@@ -128,8 +128,12 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
     let number: HashMap<&str, usize> = words.iter().enumerate().map(|(i, word)| (&**word, i)).collect();
     let (name, text) = asyncsgd::data::read_text(path)?;
     let mut questions = Vec::new();
-    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.starts_with(':')) {
-        let found: Vec<&str> = text.split_whitespace().collect();
+    for (line, text) in (1..).zip(text.lines()) {
+        // Words are what they are in a corpus.
+        let found: Vec<&str> = text.split_ascii_whitespace().collect();
+        if found.len() > 1 && found[0] == ":" {
+            continue;
+        }
         if !matches!(found.len(), 0 | 1 | 3 | 4) {
             let found = format!("{} words", found.len());
             return Err(Error::input(&*name, line, 0, found, "one word, or three or four of an analogy"));

@@ -6,7 +6,7 @@
 //! that a header calls label, target, class or y. Where the first is no number, all are names of classes.
 
 use super::super::columns::Columns;
-use super::{Options, Table, number_of};
+use super::{Options, Table, number_of, text_of};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder};
 use std::collections::BTreeMap;
@@ -99,8 +99,7 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<
         None => reader.read_byte_record(record).map_err(|e| broken(&e)),
     };
     let columns = record.len();
-    let names: Option<Vec<String>> =
-        header.then(|| record.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect());
+    let names: Option<Vec<String>> = header.then(|| record.iter().map(text_of).collect());
     let label = label(names.as_deref(), columns, name, options, trained)?;
     let mut table = Table { full: true, ..Table::new(columns - usize::from(label.is_some())) };
     let mut labels = Labels { trained, ..Labels::default() };
@@ -119,7 +118,7 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<
             let wrong = |expected: &str| {
                 let column =
                     names.as_ref().map_or(String::new(), |names| format!(" in column '{}'", names[at]));
-                let found = format!("'{}'{column}", String::from_utf8_lossy(field));
+                let found = format!("'{}'{column}", text_of(field));
                 Err(Error::input(name, line, at + 1, found, expected))
             };
             let value = number_of(field).filter(|x| x.is_finite());
@@ -184,7 +183,7 @@ struct Labels<'a> {
 impl Labels<'_> {
     /// Adds a label, which is this number if it is one. What is expected, if it is none.
     fn push(&mut self, field: &[u8], number: Option<f32>) -> Result<(), &'static str> {
-        let text = || String::from_utf8_lossy(field).into_owned();
+        let text = || text_of(field);
         if let Some(trained) = self.trained {
             let number = match &trained.classes {
                 Some(classes) => classes.binary_search(&text()).map(|at| at as f32).ok(),

@@ -103,10 +103,12 @@ pub(super) fn labels(bytes: &[u8], name: &str) -> Result<Vec<f32>> {
 pub(super) fn labels_beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let labels = name.replace("images", "labels").replace("idx3", "idx1");
-    let stem = labels.trim_end_matches(".gz");
-    let names = [labels.clone(), stem.to_owned(), format!("{stem}.gz")];
-    names
-        .into_iter()
+    let packed = ["", ".gz", ".bz2", ".xz", ".zst"];
+    let stem = packed.iter().rev().find_map(|end| labels.strip_suffix(end)).unwrap_or(&labels);
+    let others = packed.iter().map(|end| format!("{stem}{end}"));
+    // First of all the one that is packed alike.
+    std::iter::once(labels.clone())
+        .chain(others)
         .filter(|other| other != name)
         .map(|other| path.with_file_name(other))
         .find(|path| path.is_file())

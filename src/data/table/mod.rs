@@ -109,8 +109,8 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The form that these first bytes are of; `None` for LIBSVM text. A first line with a comma, a semicolon or a tab
-    /// between words and no colon is CSV.
+    /// The form that these first bytes are of; `None` for LIBSVM text. A line with a comma, a semicolon or a tab and no
+    /// word `index:value` is CSV, the first one or, after lines that begin with `#`, the next.
     pub fn of(start: &[u8]) -> Option<Self> {
         if start.starts_with(numpy::MAGIC) {
             return Some(Self::Npy);
@@ -124,11 +124,9 @@ impl Form {
         if start.starts_with(b"%%MatrixMarket") {
             return Some(Self::MatrixMarket);
         }
-        let line = start.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
-        let text = line.split(|&byte| byte == b'#').next()?.trim_ascii();
-        let has = |byte| text.contains(&byte);
-        let separated = has(b',') || has(b';') || has(b'\t');
-        (std::str::from_utf8(line).is_ok() && separated && !has(b':')).then_some(Self::Csv)
+        let mut lines = start.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        let line = lines.find(|line| !line.is_empty() && line[0] != b'#')?;
+        is_csv(line).then_some(Self::Csv)
     }
 
     /// The table in these bytes, which are not packed; of a test set with what is known of the columns that were
@@ -190,6 +188,22 @@ impl Form {
     }
 }
 
+/// Whether a line, which is not empty, is one of CSV, and not of LIBSVM text, where a comment may follow a row.
+fn is_csv(line: &[u8]) -> bool {
+    let separated = |text: &[u8]| text.iter().any(|byte| b",;\t".contains(byte));
+    let row = line.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
+    let mut words = row.split(u8::is_ascii_whitespace);
+    let labelled = words.next().is_some_and(|word| number_of(word).is_some());
+    let is_value = |word: &[u8]| {
+        let parts = word.iter().position(|&byte| byte == b':').map(|at| (&word[..at], &word[at + 1..]));
+        parts.is_some_and(|(index, value)| {
+            !index.is_empty() && index.iter().all(u8::is_ascii_digit) && number_of(value).is_some()
+        })
+    };
+    let binary = line.iter().any(|&byte| byte < b' ' && byte != b'\t');
+    separated(line) && !binary && !words.any(is_value) && (separated(row) || !labelled)
+}
+
 /// The labels in a file: idx, NumPy, or text with a number a line.
 fn labels(path: &Path) -> Result<Vec<f32>> {
     let name = path.display().to_string();
@@ -219,7 +233,13 @@ fn labels(path: &Path) -> Result<Vec<f32>> {
 
 /// The number that these bytes are.
 fn number_of(text: &[u8]) -> Option<f32> {
-    fast_float2::parse::<f32, _>(text.strip_prefix(b"+").unwrap_or(text)).ok()
+    fast_float2::parse::<f32, _>(text).ok()
+}
+
+/// Text in UTF-8, or else in Latin-1.
+fn text_of(bytes: &[u8]) -> String {
+    let latin = || bytes.iter().map(|&byte| char::from(byte)).collect();
+    std::str::from_utf8(bytes).map_or_else(|_| latin(), str::to_owned)
 }
 
 /// An error at a byte of a binary file.

@@ -1,4 +1,4 @@
-//! NumPy's `.npy` and `.npz`: a dense array of rows; or in an archive an array `X` (or `x`, `data`, `features`) with
+//! NumPy's `.npy` and `.npz`: a dense array of rows, whose further dimensions count together; or in an archive an array `X` (or `x`, `data`, `features`) with
 //! labels `y` (or `labels`, `target`), or a CSR matrix as `scipy.sparse.save_npz` writes it.
 //!
 //! As in idx files, bytes become shares of 1: they are scaled by 1/255, as labels not.
@@ -62,8 +62,17 @@ fn array(bytes: &[u8], name: &str) -> Result<Array> {
         let offset = start + length + at * width;
         return Err(at_byte(name, offset, values[at], "a number that is finite in single precision"));
     }
-    if let (true, &[rows, columns]) = (by_column, &shape[..]) {
-        values = (0..rows * columns).map(|at| values[at / columns + at % columns * rows]).collect();
+    if by_column && shape.len() > 1 {
+        // The first index moves fastest there, here the last.
+        let from = |at: usize| {
+            let (mut rest, mut stride, mut from) = (at, values.len(), 0);
+            for &size in shape.iter().rev() {
+                stride /= size;
+                (from, rest) = (from + rest % size * stride, rest / size);
+            }
+            from
+        };
+        values = (0..values.len()).map(|at| values[from(at)]).collect();
     }
     Ok(Array { shape, values, bytes: kind == "|u1" })
 }
@@ -103,13 +112,18 @@ fn reader(kind: &str) -> Option<(usize, Number)> {
     }
 }
 
-/// Rows of a matrix.
+/// Rows, the first dimension; what the others count are their features, as in idx files.
 fn rows(array: &Array, name: &str) -> Result<Table> {
-    let &[rows, width] = &array.shape[..] else {
+    let [rows, features @ ..] = &array.shape[..] else {
+        return Err(Error::input(name, 0, 0, "a number alone", "two dimensions: rows and features"));
+    };
+    if features.is_empty() {
         let found = format!("an array of shape {:?}", array.shape);
         return Err(Error::input(name, 0, 0, found, "two dimensions: rows and features"));
-    };
-    Ok(Table { bytes: array.bytes, ..Table::dense(array.features(), rows, width) })
+    }
+    // Where there are no rows, the other sizes may multiply to anything.
+    let width = features.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    Ok(Table { bytes: array.bytes, ..Table::dense(array.features(), *rows, width.unwrap_or(0)) })
 }
 
 /// The array, if its numbers are in one dimension, or in a column.
@@ -137,6 +151,9 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
         Error::input(name, 0, 0, format!("a damaged or truncated archive ({e})"), "a whole one")
     };
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
+    let array_of = |name: &str| name.trim_end_matches(".npy").to_owned();
+    let mut arrays: Vec<String> = archive.file_names().flatten().map(|name| array_of(&name)).collect();
+    arrays.sort_unstable();
     let mut member = |names: &[&str]| -> Result<Option<(Vec<u8>, String)>> {
         for wanted in names {
             let Some(index) = archive.index_for_name(&format!("{wanted}.npy")) else { continue };
@@ -176,7 +193,7 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
             Some((array, name)) => rows(&array, &name)?,
             None => {
                 let expected = "rows called X, x, data or features, or a CSR matrix of scipy";
-                return Err(Error::input(name, 0, 0, "other arrays", expected));
+                return Err(Error::input(name, 0, 0, told(&arrays), expected));
             }
         },
     };
@@ -189,6 +206,16 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
         table.labels = Some(labels.into_iter().map(|x| x as f32).collect());
     }
     Ok(table)
+}
+
+/// What arrays there are, the first of them.
+fn told(arrays: &[String]) -> String {
+    let named: Vec<String> = arrays.iter().take(8).map(|array| format!("'{array}'")).collect();
+    match arrays.len() {
+        0 => "no array".into(),
+        all if all > named.len() => format!("{all} arrays, {}, …", named.join(", ")),
+        _ => format!("arrays {}", named.join(", ")),
+    }
 }
 
 /// A CSR matrix; ids of a row may come in any order, each once.
