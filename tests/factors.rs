@@ -67,6 +67,21 @@ fn held_out_ratings_are_predicted() {
 }
 
 #[test]
+fn what_is_not_known_is_rated_by_the_mean() {
+    let ratings = ratings();
+    let mean = ratings.values().iter().map(|&v| f64::from(v)).sum::<f64>() / ratings.len() as f64;
+    for model in [MatrixFactorization::new(3), MatrixFactorization::nonnegative(3)] {
+        let objective = Model::<f32>::bind(&model, &ratings).unwrap();
+        let w: Vec<f32> = objective.initial(0);
+        for (user, item) in [(None, None), (Some(0), None), (None, Some(1))] {
+            let rating = objective.factors().rating(&w, user, item);
+            assert!((rating - mean).abs() < 1e-12, "{rating}, not {mean}");
+        }
+        assert_ne!(objective.factors().rating(&w, Some(0), Some(1)), mean);
+    }
+}
+
+#[test]
 fn a_grid_gives_way_to_what_is_asked() {
     let ratings = ratings();
     let trainer = || Trainer::new(MatrixFactorization::new(4)).workers(2).epochs(2);

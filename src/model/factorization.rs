@@ -384,21 +384,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_rated_by_the_mean() {
-        let ratings = ratings();
-        let mean = ratings.values().iter().map(|&v| f64::from(v)).sum::<f64>() / 7.0;
-        for model in [MatrixFactorization::new(3), MatrixFactorization::nonnegative(3)] {
-            let objective = Model::<f32>::bind(&model, &ratings).unwrap();
-            let w: Vec<f32> = objective.initial(0);
-            for (user, item) in [(None, None), (Some(0), None), (None, Some(1))] {
-                let rating = objective.factors.rating(&w, user, item);
-                assert!((rating - mean).abs() < 1e-12, "{rating}, not {mean}");
-            }
-            assert_ne!(objective.factors.rating(&w, Some(0), Some(1)), mean);
-        }
-    }
-
-    #[test]
     fn options_out_of_range_are_told_together() {
         let said = Model::<f32>::bind(&MatrixFactorization::new(0).with_l2(-1.0), &ratings()).unwrap_err();
         assert_eq!(said.to_string().lines().count(), 2);
