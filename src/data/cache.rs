@@ -10,8 +10,8 @@
 //! (SIGBUS) or unsound rows, where a read gives an error or rows that are checked, and training would walk
 //! small pages. The format, in the machine's byte order: [`Header`], one xxh3 for each [`BLOCK`] of each
 //! array, and the arrays: row starts (u64), ids (u32), values (f32), labels (f32), the source's row at each
-//! position (u32), the original id at each rank (u32; none where the numbering is a training set's), the
-//! stretches of the text's rows (two u64 each).
+//! position (u32), the original id at each rank and how many rows have it (u32; none where the numbering is a training
+//! set's), the stretches of the text's rows (two u64 each).
 
 use super::dataset::{Dataset, Numbering, Stretch};
 use super::slots::zeros;
@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 8] = *b"asyncsgd";
 /// To be raised with each change of the format or of what the numbers mean.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The bytes that have a checksum of their own, and that a task reads at a time.
 const BLOCK: usize = 1 << 18;
 /// The bytes of a file's name that its entry has.
@@ -93,7 +93,7 @@ impl Header {
     }
 
     /// The bytes of the arrays, in the order of the format; `None` where no file can be so long.
-    fn lengths(&self) -> Option<[usize; 7]> {
+    fn lengths(&self) -> Option<[usize; 8]> {
         let of = |n: u64, size: u64| usize::try_from(n.checked_mul(size)?).ok();
         Some([
             of(self.rows.checked_add(1)?, 8)?,
@@ -101,6 +101,7 @@ impl Header {
             of(self.nonzeros, 4)?,
             of(self.rows, 4)?,
             of(self.rows, 4)?,
+            of(self.ids, 4)?,
             of(self.ids, 4)?,
             of(self.stretches, 16)?,
         ])
@@ -200,16 +201,17 @@ impl Entry {
 
         let (rows, nonzeros) = (header.rows as usize, header.nonzeros as usize);
         let (mut starts, mut ids, mut values) = (zeros(rows + 1), zeros::<u32>(nonzeros), zeros(nonzeros));
-        let (mut labels, mut order, mut of_rank) =
-            (zeros(rows), zeros::<u32>(rows), zeros(header.ids as usize));
+        let (mut labels, mut order) = (zeros(rows), zeros::<u32>(rows));
+        let (mut of_rank, mut counts) = (zeros(header.ids as usize), zeros(header.ids as usize));
         let mut lines: Vec<Stretch> = vec![[0; 2]; header.stretches as usize];
-        let arrays: [&mut [u8]; 7] = [
+        let arrays: [&mut [u8]; 8] = [
             bytemuck::cast_slice_mut::<u64, u8>(&mut starts),
             bytemuck::cast_slice_mut(&mut ids),
             bytemuck::cast_slice_mut::<f32, u8>(&mut values),
             bytemuck::cast_slice_mut::<f32, u8>(&mut labels),
             bytemuck::cast_slice_mut(&mut order),
             bytemuck::cast_slice_mut::<u32, u8>(&mut of_rank),
+            bytemuck::cast_slice_mut::<u32, u8>(&mut counts),
             bytemuck::cast_slice_mut::<Stretch, u8>(&mut lines),
         ];
         let mut at = size + table;
@@ -227,7 +229,11 @@ impl Entry {
         }
 
         // The checksums are the entry's own: whoever made it may have made up the rest.
-        if !(permutes(&of_rank) && permutes(&order)) {
+        let counted: u64 = counts.iter().copied().map(u64::from).sum();
+        let falling = counts.is_sorted_by(|a, b| a >= b);
+        if !(permutes(&of_rank) && permutes(&order) && falling)
+            || like.is_none() && counted != header.nonzeros
+        {
             return Err(damaged());
         }
         let numbering = match like {
@@ -238,6 +244,7 @@ impl Entry {
             }
         };
         let rows = Rows::new(starts, ids, values, header.features as usize).map_err(|_| damaged())?;
+        let rows = if like.is_none() { rows.counted(counts) } else { rows };
         let hash = format!("{:016x}{:016x}", header.hash[0], header.hash[1]);
         let (rows, name) = (Arc::new(rows), String::new());
         let cached = Cached { read: true, ..Cached::default() };
@@ -258,14 +265,16 @@ impl Entry {
         // A writer that was killed left as much as the data.
         crate::output::clean(&self.path)?;
         let (starts, ids, values) = data.rows.arrays();
-        let of_rank = if own_numbering { &data.numbering.ids[..] } else { &[] };
-        let arrays: [&[u8]; 7] = [
+        let (of_rank, counts) =
+            if own_numbering { (&data.numbering.ids[..], data.counts()) } else { Default::default() };
+        let arrays: [&[u8]; 8] = [
             bytemuck::cast_slice(starts),
             bytemuck::cast_slice(ids),
             bytemuck::cast_slice(values),
             bytemuck::cast_slice(&data.labels),
             bytemuck::cast_slice(&data.order),
             bytemuck::cast_slice(of_rank),
+            bytemuck::cast_slice(counts),
             bytemuck::cast_slice(data.lines.as_slice()),
         ];
         let sums: Vec<u64> =

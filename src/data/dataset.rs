@@ -128,7 +128,7 @@ impl Dataset {
         let rows: Vec<u32> = shuffled.into_iter().map(|at| by_source[at as usize]).collect();
         let mut placed = self.pick(&rows);
         // Renumbered by original ids, so that ties fall the same way whatever the numbering was.
-        let counts = self.restore(&layout::counts(&placed.ids, self.features()));
+        let counts = self.restore(self.counts());
         let ids = layout::by_frequency(&counts);
         let rank = layout::inverse(&ids);
         let again: Vec<u32> = self.numbering.ids.iter().map(|&id| rank[id as usize]).collect();
@@ -230,9 +230,9 @@ impl Dataset {
         &self.cached
     }
 
-    /// The number of rows that have each feature, by rank. O(nonzeros).
-    pub fn counts(&self) -> Vec<u32> {
-        layout::counts(self.rows.arrays().1, self.features())
+    /// The number of rows that have each feature, by rank: see [`Rows::counts`].
+    pub fn counts(&self) -> &[u32] {
+        self.rows.counts()
     }
 
     /// Brings one entry a feature from ranks to original ids. O(features).

@@ -3,6 +3,7 @@
 use super::layout;
 use super::source::Input;
 use crate::error::{Error, Result};
+use crate::kernel::occurrences;
 use crate::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -119,7 +120,7 @@ impl FieldRows {
             None => {
                 let features = entries.iter().map(|e| e.feature as usize + 1).max().unwrap_or(0);
                 let features_of: Vec<u32> = entries.iter().map(|e| e.feature).collect();
-                let counts = layout::counts(&features_of, features);
+                let counts = occurrences(&features_of, features);
                 layout::by_frequency(&counts).into_iter().filter(|&id| counts[id as usize] > 0).collect()
             }
         };

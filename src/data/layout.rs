@@ -78,25 +78,6 @@ fn pieces_mut<'a, T>(all: &'a mut [T], cuts: &'a [usize]) -> impl Iterator<Item 
     cuts.windows(2).map(move |w| rest.split_off_mut(..w[1] - w[0]).unwrap_or_default())
 }
 
-/// How often each id below `features` occurs. O(ids + features).
-pub(super) fn counts(ids: &[u32], features: usize) -> Vec<u32> {
-    // A task has an array of its own, so a task is worth it only with more ids than features.
-    let task = ids.len().div_ceil(rayon::current_num_threads()).max(features).max(1 << 16);
-    let mut parts: Vec<Vec<u32>> = ids
-        .par_chunks(task)
-        .map(|ids| {
-            let mut count = vec![0; features];
-            ids.iter().for_each(|&id| count[id as usize] += 1);
-            count
-        })
-        .collect();
-    let mut sum = parts.pop().unwrap_or_else(|| vec![0; features]);
-    for part in parts {
-        sum.iter_mut().zip(part).for_each(|(s, c)| *s += c);
-    }
-    sum
-}
-
 /// The ids by falling count, ties by id: rank → id. O(ids + largest count): features may be millions, most of
 /// them with small counts, so they are counted and not compared.
 pub(super) fn by_frequency(counts: &[u32]) -> Vec<u32> {

@@ -9,7 +9,7 @@ use super::slots::{Part, Slots};
 use super::source::{Bytes, Input, Stamp};
 use super::table::{self, Form, Missing};
 use crate::error::{Error, Result};
-use crate::kernel::Rows;
+use crate::kernel::{Rows, occurrences};
 use crate::memory;
 use crate::sync::Arc;
 use rayon::prelude::*;
@@ -315,20 +315,24 @@ impl Loader {
         let hash = format!("{:032x}", hash?);
         drop(text);
 
-        let numbering = match &self.like {
-            Some(numbering) => numbering.clone(),
+        let (numbering, counts) = match &self.like {
+            Some(numbering) => (numbering.clone(), None),
             None => {
                 let features = end.max(self.features);
                 layout::check_features(name, features)?;
-                let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
-                Arc::new(Numbering { ids, one_based: !zero_based, ..Numbering::default() })
+                let counts = occurrences(&placed.ids, features);
+                let ids = layout::by_frequency(&counts);
+                let by_rank = ids.iter().map(|&id| counts[id as usize]).collect();
+                let numbering = Numbering { ids, one_based: !zero_based, ..Numbering::default() };
+                (Arc::new(numbering), Some(by_rank))
             }
         };
         layout::renumber(&mut placed, &layout::inverse(&numbering.ids));
         let features = numbering.ids.len();
         let rows = Rows::new(placed.starts, placed.ids, placed.values, features)
             .map_err(|e| Error::input(name, 0, 0, e.to_string(), "sound rows"))?;
-        let (rows, name, cached) = (Arc::new(rows), name.to_owned(), Cached::default());
+        let rows = Arc::new(counts.into_iter().fold(rows, Rows::counted));
+        let (name, cached) = (name.to_owned(), Cached::default());
         let (labels, lines) = (placed.labels, lines.into());
         Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached }, true))
     }

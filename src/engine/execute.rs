@@ -116,7 +116,7 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
         }
     }
     let first = hogwild.iterations();
-    let leash = Leash::new(plan.update, hogwild.params().snapshot(), first).map(Arc::new);
+    let leash = Leash::new(plan.update, || hogwild.params().snapshot(), first).map(Arc::new);
     let prepare_seconds = options.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
     // Before the handle shows the run: a snapshot that the observer asks for would wait for workers that start below.
     observer(Event::Planned(&plan));

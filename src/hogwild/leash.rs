@@ -35,8 +35,9 @@ pub(crate) struct Hand<'a, T> {
 
 impl<T: Real> Leash<T> {
     /// The leash for an update mode, if it is leashed, from these parameters on, which so many publications have made.
-    pub(crate) fn new(update: Update, values: Vec<T>, iteration: u64) -> Option<Self> {
+    pub(crate) fn new(update: Update, values: impl FnOnce() -> Vec<T>, iteration: u64) -> Option<Self> {
         let Update::Leashed { retries } = update else { return None };
+        let values = values();
         Some(Self { newest: ArcSwap::from_pointee(Snapshot { values, iteration }), retries })
     }
 
@@ -148,8 +149,8 @@ mod tests {
 
     #[test]
     fn only_leashed_updates_have_a_leash() {
-        assert!(Leash::<f32>::new(Update::Cas, vec![0.0], 0).is_none());
-        let leash = Leash::new(Update::Leashed { retries: 3 }, vec![1.0f32, 2.0], 7).unwrap();
+        assert!(Leash::<f32>::new(Update::Cas, || vec![0.0], 0).is_none());
+        let leash = Leash::new(Update::Leashed { retries: 3 }, || vec![1.0f32, 2.0], 7).unwrap();
         let (mut copy, params) = (Vec::new(), Params::zeros(2));
         assert_eq!((leash.copy_into(&mut copy), &copy[..]), (7, &[1.0, 2.0][..]));
         leash.set(vec![3.0, 4.0]);
@@ -191,7 +192,7 @@ mod tests {
         const RETRIES: u32 = 3;
         let update = Update::Leashed { retries: RETRIES };
         for (lost, kept) in [(0, true), (1, true), (RETRIES, true), (RETRIES + 1, false), (1000, false)] {
-            let leash = Leash::new(update, vec![0.0f32], 0).unwrap();
+            let leash = Leash::new(update, || vec![0.0f32], 0).unwrap();
             let rule = crate::step::constant(0.5);
             let shared = Hogwild::with(Params::zeros(1), rule, 2, Update::Cas, 1.0).unwrap();
             let (mut worker, mut hand) = (shared.worker(), leash.hand(1));
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_that_is_read_is_not_reused() {
-        let leash = Leash::new(Update::Leashed { retries: 3 }, vec![1.0f32], 0).unwrap();
+        let leash = Leash::new(Update::Leashed { retries: 3 }, || vec![1.0f32], 0).unwrap();
         let mut hand = leash.hand(1);
         let held: Vec<_> = hand.spare.iter().map(Arc::clone).collect();
         let new = hand.free(1);

@@ -1,8 +1,9 @@
-//! The inner loops: dot, axpy, gather-dot, scatter-add and copy-out over plain and shared floats.
+//! The inner loops: dot, axpy, gather-dot, scatter-add and copy-out over plain and shared floats, and exponentials.
 //!
 //! This is the fence for `unsafe`: the loops go without bounds checks where a [`Row`]'s invariant or a
 //! length check before the loop shows that none can fail, and everything that leaves here is safe.
 
+pub(crate) mod elementary;
 pub(crate) mod matrix;
 pub(crate) mod pair;
 pub(crate) mod plain;
@@ -16,8 +17,8 @@ mod x86;
 
 use crate::sync::OnceLock;
 
-pub(crate) use rows::WIDE;
 pub use rows::{Row, Rows, RowsError};
+pub(crate) use rows::{WIDE, occurrences};
 pub use runs::Constants;
 
 /// The name of the kernels in use, for reports: `avx2+cx16` or `scalar`. Detected once.

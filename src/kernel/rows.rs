@@ -1,5 +1,7 @@
 //! Sparse rows whose ids are known to increase: checked once, so that the loops need no bounds checks.
 
+use super::sparse;
+use crate::sync::OnceLock;
 use rayon::prelude::*;
 use std::fmt;
 use std::ops::Range;
@@ -93,6 +95,26 @@ pub struct Rows {
     ids: Vec<u32>,
     values: Vec<f32>,
     features: usize,
+    /// What was asked for before; see [`Rows::counts`] and [`Rows::squares`].
+    counts: OnceLock<Vec<u32>>,
+    squares: OnceLock<Vec<f64>>,
+}
+
+/// How often each id below `features` occurs. O(ids + features), in parallel.
+pub(crate) fn occurrences(ids: &[u32], features: usize) -> Vec<u32> {
+    // A task has an array of its own, so a task is worth it only with more ids than features.
+    let task = ids.len().div_ceil(rayon::current_num_threads()).max(features).max(1 << 16);
+    let count = |ids: &[u32]| {
+        let mut counts = vec![0; features];
+        ids.iter().for_each(|&id| counts[id as usize] += 1);
+        counts
+    };
+    let parts: Vec<Vec<u32>> = ids.par_chunks(task).map(count).collect();
+    let join = |mut sum: Vec<u32>, part: Vec<u32>| {
+        sum.iter_mut().zip(part).for_each(|(sum, count)| *sum += count);
+        sum
+    };
+    parts.into_iter().reduce(join).unwrap_or_else(|| vec![0; features])
 }
 
 /// Why arrays are not a [`Rows`].
@@ -156,8 +178,17 @@ impl Rows {
         };
         match starts.par_windows(2).enumerate().with_min_len(1 << 10).find_map_first(fault) {
             Some(fault) => Err(fault),
-            None => Ok(Self { starts, ids, values, features }),
+            None => {
+                let (counts, squares) = (OnceLock::new(), OnceLock::new());
+                Ok(Self { starts, ids, values, features, counts, squares })
+            }
         }
+    }
+
+    /// Rows whose [counts](Rows::counts) are known to be these.
+    pub(crate) fn counted(self, counts: Vec<u32>) -> Self {
+        debug_assert_eq!(counts.len(), self.features);
+        Self { counts: counts.into(), ..self }
     }
 
     /// The number of rows.
@@ -178,6 +209,21 @@ impl Rows {
     /// The number of stored values.
     pub fn nonzeros(&self) -> usize {
         self.ids.len()
+    }
+
+    /// The number of rows that have each feature. O(nonzeros), in parallel, when it is first asked for.
+    pub fn counts(&self) -> &[u32] {
+        // Not within the lock, where a task of the pool that waits for it could be another one that asks.
+        let counts = self.counts.get().is_none().then(|| occurrences(&self.ids, self.features));
+        self.counts.get_or_init(|| counts.unwrap_or_default())
+    }
+
+    /// ‖x‖² of each row. O(nonzeros), in parallel, when it is first asked for.
+    pub fn squares(&self) -> &[f64] {
+        let square = |r| sparse::sum(self.row(r), |v| v * v);
+        let squares = || (0..self.len()).into_par_iter().with_min_len(1 << 10).map(square).collect();
+        let squares = self.squares.get().is_none().then(squares);
+        self.squares.get_or_init(|| squares.unwrap_or_default())
     }
 
     /// The row starts, ids and values: the CSR arrays.

@@ -75,13 +75,15 @@ pub(crate) fn dot_f64<C: Copy + Into<f64>>(cells: &[C], row: Row<'_>) -> f64 {
 #[inline]
 pub(crate) fn sum(row: Row<'_>, of: impl Fn(f64) -> f64) -> f64 {
     let (eights, rest) = row.values().as_chunks::<8>();
+    let rest = rest.iter().fold(0.0, |sum, &v| sum + of(v.into()));
     let mut sums = [0f64; 8];
     for values in eights {
         for lane in 0..8 {
             sums[lane] += of(values[lane].into());
         }
     }
-    rest.iter().map(|&v| of(v.into())).chain(sums).fold(0.0, |sum, part| sum + part)
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + b) + (c + d)) + ((e + f) + (g + h)) + rest
 }
 
 /// For each r of the range, in order, with x and y = `rows(r)`: calls `add(&mut sums[id], factor(r, x·w), value)` for each

@@ -14,7 +14,7 @@
 use super::linear::Linear;
 use super::loss::Loss;
 use super::shortest::axpy;
-use crate::kernel::{Rows, sparse};
+use crate::kernel::{Rows, elementary, sparse};
 use crate::real::Real;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -34,6 +34,21 @@ impl Gap {
         let minimum = self.objective - self.bound;
         if minimum > 0.0 { self.bound / minimum } else { f64::INFINITY }
     }
+}
+
+/// Rows whose terms are computed together.
+const TOGETHER: usize = 1024;
+
+/// The sums over `0..n` of K numbers that `of` makes of each range of at most [`TOGETHER`]: the same on any number of
+/// threads.
+pub(super) fn sum_in_chunks<const K: usize>(
+    n: usize,
+    of: impl Fn(Range<usize>) -> [f64; K] + Sync,
+) -> [f64; K] {
+    let starts: Vec<usize> = (0..n).step_by(TOGETHER).collect();
+    let chunk = |from: usize| of(from..(from + TOGETHER).min(n));
+    let sums: Vec<_> = starts.into_par_iter().with_min_len(4).map(chunk).collect();
+    sums.into_iter().fold([0.0; K], add)
 }
 
 /// The first `n` rows cut into one part a thread.
@@ -61,7 +76,7 @@ pub(super) fn sum_over_parts(
     sums.into_iter().reduce(join).unwrap_or_else(|| vec![0.0; length])
 }
 
-/// Σ `of(row, x·w).0`·x over the rows x, and all `of(row, x·w).1` in order. In parallel; one pass,
+/// Σ `of(row, x·w).0`·x over the rows x, as long as w, and all `of(row, x·w).1` in order. In parallel; one pass,
 /// O(nonzeros + threads × features).
 pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
     rows: &Rows,
@@ -69,7 +84,7 @@ pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
     of: impl Fn(usize, f64) -> (f64, K) + Sync,
 ) -> (Vec<f64>, Vec<K>) {
     let sum = |part: Range<usize>| {
-        let (mut vector, mut kept) = (vec![0.0; rows.features()], Vec::with_capacity(part.len()));
+        let (mut vector, mut kept) = (vec![0.0; weights.len()], Vec::with_capacity(part.len()));
         let row = |r| (rows.row(r), rows.row(r));
         let factor = |r, z| {
             let (factor, keep) = of(r, z);
@@ -81,7 +96,7 @@ pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
     };
     let sums: Vec<_> = parts(rows.len()).into_par_iter().map(sum).collect();
     let mut sums = sums.into_iter();
-    let (mut vector, mut kept) = sums.next().unwrap_or_else(|| (vec![0.0; rows.features()], Vec::new()));
+    let (mut vector, mut kept) = sums.next().unwrap_or_else(|| (vec![0.0; weights.len()], Vec::new()));
     for (other, mut others) in sums {
         axpy(&mut vector, 1.0, &other);
         kept.append(&mut others);
@@ -111,23 +126,34 @@ impl<L: Loss> Linear<'_, L> {
         penalised && self.bias.is_none()
     }
 
-    /// The slack ℓ(z) + ℓ*(u) − uz ≥ 0 of row `r`.
-    pub(super) fn slack(&self, r: usize, z: f64, u: f64) -> f64 {
-        let y = f64::from(self.labels[r]);
-        (self.loss.loss(z, y) + self.loss.conjugate(u, y) - u * z).max(0.0)
+    /// The sums of the losses ℓ(z) and of the slacks ℓ(z) + ℓ*(u) − uz ≥ 0 of `n` rows, of which `of` gives the number,
+    /// z and u.
+    pub(super) fn losses_and_slacks(
+        &self,
+        n: usize,
+        of: impl Fn(usize) -> (usize, [f64; 2]) + Sync,
+    ) -> [f64; 2] {
+        let loss = self.loss;
+        sum_in_chunks(n, |part| {
+            let mut inputs = [[0.0; TOGETHER]; 3];
+            for (k, at) in part.clone().enumerate() {
+                let (r, [z, u]) = of(at);
+                [inputs[0][k], inputs[1][k], inputs[2][k]] = [z, u, f64::from(self.labels[r])];
+            }
+            let [z, u, y] = [0, 1, 2].map(|i| &inputs[i][..part.len()]);
+            let slack = |[z, u, y]: [f64; 3]| (loss.loss(z, y) + loss.conjugate(u, y) - u * z).max(0.0);
+            [elementary::sum([z, y], |[z, y]| loss.loss(z, y)), elementary::sum([z, u, y], slack)]
+        })
     }
 
     /// [`Linear::gap`] where w is known to be v(u): one pass that only reads.
     pub(super) fn gap_at_dual<T: Real>(&self, weights: &[T], dual: impl Fn(usize) -> f64 + Sync) -> Gap {
-        let n = self.rows.len() as f64;
-        let of = |r: usize| {
-            let z = T::dot(weights, self.rows.row(r)).to_f64();
-            [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, dual(r))]
-        };
-        let rows = (0..self.rows.len()).into_par_iter().with_min_len(64);
-        let [loss, slack] = rows.map(of).reduce(|| [0.0; 2], add);
+        let n = self.rows.len();
+        let of = |r: usize| (r, [T::dot(weights, self.rows.row(r)).to_f64(), dual(r)]);
+        let [loss, slack] = self.losses_and_slacks(n, of);
         let squares = weights.par_iter().with_min_len(1 << 14).map(|w| w.to_f64().powi(2));
-        Gap { objective: loss / n + self.l2 / 2.0 * squares.sum::<f64>(), bound: slack / n }
+        let objective = loss / n as f64 + self.l2 / 2.0 * squares.sum::<f64>();
+        Gap { objective, bound: slack / n as f64 }
     }
 
     /// P(w), and P(w) − D(u) for the dual point that `dual(row, score)` gives, which is to be feasible; and the mean
@@ -149,11 +175,11 @@ impl<L: Loss> Linear<'_, L> {
 
     fn gap_of<T: Real>(&self, weights: &[T], dual: &(impl Fn(usize, f64) -> f64 + Sync)) -> (Gap, Vec<f64>) {
         let n = self.rows.len() as f64;
-        let (mean, sums) = combine(self.rows, weights, |r, z| {
+        let (mean, points) = combine(self.rows, weights, |r, z| {
             let u = dual(r, z);
-            (u / n, [self.loss.loss(z, f64::from(self.labels[r])), self.slack(r, z, u)])
+            (u / n, [z, u])
         });
-        let [loss, slack] = sums.into_iter().fold([0.0; 2], add);
+        let [loss, slack] = self.losses_and_slacks(points.len(), |r| (r, points[r]));
         let penalty = |(w, mean): (&T, &f64)| {
             let (w, within) = (w.to_f64(), (-mean).clamp(-self.l1, self.l1));
             let v = if self.l2 > 0.0 { (-mean - within) / self.l2 } else { w };

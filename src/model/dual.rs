@@ -274,13 +274,10 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         // From everywhere: the dual values of the first rows are the worst, as the first epoch began there.
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
         let estimate = |share: f64, w: &[T]| {
-            let of = |k: usize| {
+            let [loss, slack] = linear.losses_and_slacks(sample, |k| {
                 let r = k * n / sample;
-                let z = super::certificate::score(linear.rows, r, w);
-                (linear.slack(r, z, dual(r, share)), linear.loss.loss(z, f64::from(linear.labels[r])))
-            };
-            let add = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
-            let (slack, loss) = (0..sample).into_par_iter().map(of).reduce(|| (0.0, 0.0), add);
+                (r, [super::certificate::score(linear.rows, r, w), dual(r, share)])
+            });
             slack / loss
         };
         let averaged = point(AVERAGE);

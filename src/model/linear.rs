@@ -1,10 +1,10 @@
 //! Linear models on sparse rows: mean loss + l2/2·‖w‖² + l1·‖w‖₁.
 
-use super::certificate::Gap;
+use super::certificate::{Gap, sum_in_chunks};
 use super::kind::LossKind;
 use super::loss::Loss;
 use super::objective::{Curvature, LinearVisitor, Objective};
-use crate::kernel::{Constants, Row, Rows, sparse};
+use crate::kernel::{Constants, Row, Rows, elementary, sparse};
 use crate::real::Real;
 use crate::weights::{Sink, Weights};
 use rayon::prelude::*;
@@ -24,13 +24,13 @@ pub struct Linear<'d, L> {
     pub(super) loss: L,
     pub(super) l2: f64,
     pub(super) l1: f64,
-    pub(super) counts: Vec<u32>,
+    pub(super) counts: &'d [u32],
     /// n/count per coordinate; 0 for a bias, which is not regularised.
     pub(super) rarity: Constants,
     pub(super) bias: Option<usize>,
     pub(super) curvature: Curvature,
     /// ‖x‖² of each row.
-    pub(super) squares: Vec<f64>,
+    pub(super) squares: &'d [f64],
 }
 
 /// How many nonzeros a feature makes up for the array that another part of the rows needs.
@@ -59,18 +59,7 @@ impl<'d, L: Loss> Linear<'d, L> {
     pub fn new(rows: &'d Rows, labels: &'d [f32], loss: L, l2: f64, l1: f64, bias: Option<usize>) -> Self {
         assert_eq!(rows.len(), labels.len(), "one label a row");
         let n = rows.len() as f64;
-        let of = |part: Range<usize>| {
-            let (mut counts, mut squares) = (vec![0u32; rows.features()], Vec::with_capacity(part.len()));
-            for row in part.map(|r| rows.row(r)) {
-                squares.push(sparse::sum(row, |v| v * v));
-                row.ids().iter().for_each(|&id| counts[id as usize] += 1);
-            }
-            (counts, squares)
-        };
-        let (counts, squares) = sum_parts(rows, of, |sum, (counts, mut squares)| {
-            sum.0.iter_mut().zip(counts).for_each(|(s, count)| *s += count);
-            sum.1.append(&mut squares);
-        });
+        let (counts, squares) = (rows.counts(), rows.squares());
         let smooth = |(x, &y): (&f64, &f32)| loss.curvature(f64::from(y)) * x;
         let smooth = squares.iter().zip(labels).map(smooth);
         let largest = smooth.clone().fold(0.0, f64::max);
@@ -124,6 +113,16 @@ impl<'d, L: Loss> Linear<'d, L> {
             ("l1", self.l1.to_string()),
             ("intercept", bias),
         ]
+    }
+
+    /// The features up to the last one that a row has.
+    pub(crate) fn used(&self) -> usize {
+        self.counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1)
+    }
+
+    /// The labels of some rows.
+    pub(super) fn labels_of(&self, rows: Range<usize>) -> Vec<f64> {
+        self.labels[rows].iter().map(|&y| y.into()).collect()
     }
 
     /// The bound on the second derivative of the loss of row `r`.
@@ -223,19 +222,11 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     }
 
     fn value(&self, weights: &[T]) -> f64 {
-        let loss = |r: usize| {
-            let of = |(i, v): (usize, f32)| weights[i].to_f64() * f64::from(v);
-            let z = self.rows.row(r).iter().map(of).sum::<f64>();
-            self.loss.loss(z, f64::from(self.labels[r]))
-        };
-        // Fixed chunks, summed in order: the same value on any number of threads.
-        let chunks: Vec<f64> = (0..self.rows.len())
-            .into_par_iter()
-            .with_min_len(1)
-            .chunks(4096)
-            .map(|rows| rows.into_iter().map(loss).sum::<f64>())
-            .collect();
-        chunks.iter().sum::<f64>() / self.rows.len() as f64 + self.regulariser(weights)
+        let [losses] = sum_in_chunks(self.rows.len(), |rows| {
+            let z: Vec<f64> = rows.clone().map(|r| sparse::dot_f64(weights, self.rows.row(r))).collect();
+            [elementary::sum([&z, &self.labels_of(rows)], |[z, y]| self.loss.loss(z, y))]
+        });
+        losses / self.rows.len() as f64 + self.regulariser(weights)
     }
 
     /// At the dual point ℓ′(z), which without an L1 penalty gives ‖∇f‖²/(2·l2).
@@ -257,7 +248,7 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     }
 
     fn counts(&self) -> Option<&[u32]> {
-        Some(&self.counts)
+        Some(self.counts)
     }
 
     fn curvature(&self) -> Option<Curvature> {

@@ -61,8 +61,7 @@ impl<T: Real> Model<T> for FactorizationMachine {
         check(self.rank, l2)?;
         super::spec::check_labels(self.loss, data)?;
         let rows = data.rows();
-        let mut counts = vec![0u32; rows.features()];
-        rows.arrays().1.iter().for_each(|&id| counts[id as usize] += 1);
+        let counts = rows.counts();
         let n = rows.len() as f64;
         let rarity = counts.iter().map(|&c| if c == 0 { 0.0 } else { (n / f64::from(c)) as f32 }).collect();
         let layout = MachineLayout { features: rows.features(), rank: self.rank };

@@ -7,13 +7,13 @@
 //! further pass to be certified. Conjugate gradients do not shorten ‖r‖ from one iteration to the next; the dual point
 //! is therefore taken at the combination of all directions so far whose residual is shortest.
 
-use super::certificate::{combine, parts, score};
+use super::certificate::{combine, parts, score, sum_in_chunks};
 use super::cholesky::{Cholesky, lower};
 use super::linear::Linear;
 use super::loss::Loss;
 use super::preconditioner::Preconditioner;
 use super::shortest::{Shortest, axpy, inner};
-use crate::kernel::{Row, sparse};
+use crate::kernel::{Row, elementary, sparse};
 use crate::real::Real;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -21,8 +21,9 @@ use std::ops::Range;
 /// The most features whose system is solved by Cholesky, …
 const DENSE_FEATURES: usize = 512;
 
-/// … and the most pairs of nonzeros, as a multiple of the nonzeros: a pass of conjugate gradients costs about two.
-const DENSE_PAIRS: f64 = 40.0;
+/// … and the most additions, for the pairs of nonzeros and the factors, as a multiple of the nonzeros: a pass of
+/// conjugate gradients costs about two.
+const DENSE_WORK: f64 = 40.0;
 
 /// The most iterations of conjugate gradients for one step.
 const ITERATIONS: usize = 400;
@@ -43,6 +44,7 @@ const CHUNK: usize = 4096;
 /// A linear model and a point of it.
 pub struct Newton<'l, 'd, L> {
     linear: &'l Linear<'d, L>,
+    /// Of the features up to the last that a row has: of hashed ones most have none, and are 0.
     weights: Vec<f64>,
     /// x·w of each row.
     scores: Vec<f64>,
@@ -58,7 +60,7 @@ pub struct Progress {
     pub minimum: f64,
     /// Passes over the rows.
     pub passes: u32,
-    /// Whether the objective fell. Where it did not, it cannot be told from its minimum at this precision.
+    /// Whether the objective fell. Where it did not, it can hardly be told from its minimum at this precision.
     pub fell: bool,
 }
 
@@ -75,14 +77,10 @@ struct Local {
     gradient: Vec<f64>,
     /// The diagonal of H + λ.
     diagonal: Vec<f64>,
-    /// ℓ′ and ℓ″/n of each row.
-    derivatives: Vec<(f64, f64)>,
-}
-
-/// The sum over the first `n` rows, in the same order on any number of threads.
-fn sum(n: usize, of: impl Fn(usize) -> f64 + Sync) -> f64 {
-    let chunk = |from: usize| (from..(from + CHUNK).min(n)).map(&of).sum::<f64>();
-    (0..n).step_by(CHUNK).collect::<Vec<_>>().into_par_iter().map(chunk).collect::<Vec<_>>().iter().sum()
+    /// ℓ′ of each row.
+    first: Vec<f64>,
+    /// ℓ″/n of each row.
+    second: Vec<f64>,
 }
 
 impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
@@ -92,14 +90,14 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         if !linear.is_ridge() || !linear.loss.kind().is_curved() {
             return None;
         }
-        let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
+        let weights: Vec<f64> = weights[..linear.used()].iter().map(|w| w.to_f64()).collect();
         let scores = Self::scores(linear, &weights);
         Some(Self::at(linear, weights, scores))
     }
 
     fn at(linear: &'l Linear<'d, L>, weights: Vec<f64>, scores: Vec<f64>) -> Self {
         let mut newton = Self { linear, weights, scores, objective: 0.0 };
-        newton.objective = newton.value(&newton.weights, |r| newton.scores[r]);
+        newton.objective = newton.value(&newton.weights, 0.0, &newton.scores);
         newton
     }
 
@@ -111,21 +109,26 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
 
     /// Goes on from what [`Newton::save`] copied; `None` where that does not fit the model.
     pub(crate) fn resume(linear: &'l Linear<'d, L>, numbers: &[f64]) -> Option<Self> {
-        let (weights, scores) = numbers.split_at_checked(linear.rows.features())?;
+        let (weights, scores) = numbers.split_at_checked(linear.used())?;
         let fits = scores.len() == linear.rows.len();
         fits.then(|| Self::at(linear, weights.to_vec(), scores.to_vec()))
     }
 
     /// Whether the system is small enough to be solved by Cholesky.
     pub fn is_dense(linear: &Linear<'d, L>) -> bool {
-        let rows = linear.rows;
-        let pairs = || rows.iter().map(|row| (row.len() as f64).powi(2) / 2.0).sum::<f64>();
-        rows.features() <= DENSE_FEATURES && pairs() <= DENSE_PAIRS * rows.nonzeros() as f64
+        let (rows, features) = (linear.rows, linear.used());
+        let work = || {
+            let pairs = rows.iter().map(|row| (row.len() as f64).powi(2) / 2.0).sum::<f64>();
+            pairs + (features as f64).powi(3) / 6.0
+        };
+        features <= DENSE_FEATURES && work() <= DENSE_WORK * rows.nonzeros() as f64
     }
 
     /// The parameters.
-    pub fn weights(&self) -> &[f64] {
-        &self.weights
+    pub fn weights(&self) -> Vec<f64> {
+        let mut weights = self.weights.clone();
+        weights.resize(self.linear.rows.features(), 0.0);
+        weights
     }
 
     fn scores(linear: &Linear<'d, L>, weights: &[f64]) -> Vec<f64> {
@@ -139,9 +142,14 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         scores
     }
 
-    fn value(&self, weights: &[f64], scores: impl Fn(usize) -> f64 + Sync) -> f64 {
+    /// The objective at the weights whose scores lie `length` of `along` from here.
+    fn value(&self, weights: &[f64], length: f64, along: &[f64]) -> f64 {
         let Linear { labels, loss, l2, .. } = self.linear;
-        let losses = sum(labels.len(), |r| loss.loss(scores(r), f64::from(labels[r])));
+        let [losses] = sum_in_chunks(labels.len(), |rows| {
+            let y = self.linear.labels_of(rows.clone());
+            let inputs = [&self.scores[rows.clone()], &along[rows], &y];
+            [elementary::sum(inputs, |[z, along, y]| loss.loss(z + length * along, y))]
+        });
         losses / labels.len() as f64 + l2 / 2.0 * inner(weights, weights)
     }
 
@@ -162,7 +170,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             }
             let mut weights = self.weights.clone();
             axpy(&mut weights, length, &step.direction);
-            let objective = self.value(&weights, |r| self.scores[r] + length * scores[r]);
+            let objective = self.value(&weights, length, &scores);
             if objective <= before + 1e-4 * length * slope {
                 let minimum = self.dual(&local, &step);
                 axpy(&mut self.scores, length, &scores);
@@ -175,23 +183,30 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             }
         };
         let minimum = fell.unwrap_or_else(|| self.dual(&local, &step));
-        Progress { objective: self.objective, minimum, passes: step.passes + 1, fell: fell.is_some() }
+        Progress {
+            objective: self.objective,
+            minimum,
+            passes: step.passes + 1,
+            fell: self.objective < before,
+        }
     }
 
     /// One pass.
     fn local(&self) -> Local {
-        let Linear { rows, labels, loss, l2, .. } = self.linear;
+        let Linear { rows, loss, l2, .. } = self.linear;
         let (n, size) = (rows.len() as f64, self.weights.len());
-        let of = |(&z, &y): (&f64, &f32)| {
-            let y = f64::from(y);
-            (loss.derivative(z, y), loss.second_derivative(z, y) / n)
-        };
-        let derivatives: Vec<_> = self.scores.par_iter().zip(*labels).with_min_len(CHUNK).map(of).collect();
+        let (mut first, mut second) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+        let chunks = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)).enumerate();
+        chunks.for_each(|(k, (first, second))| {
+            let chunk = k * CHUNK..k * CHUNK + first.len();
+            let (z, y) = (&self.scores[chunk.clone()], self.linear.labels_of(chunk));
+            elementary::map([z, &y], first, |[z, y]| loss.derivative(z, y));
+            elementary::map([z, &y], second, |[z, y]| loss.second_derivative(z, y) / n);
+        });
         let part = |part: Range<usize>| {
             // Side by side: one line in the cache for both.
             let mut sums = vec![[0.0; 2]; size];
-            let (row, factor) =
-                (|r| (Row::default(), rows.row(r)), |r: usize, _| (derivatives[r].0 / n, derivatives[r].1));
+            let (row, factor) = (|r| (Row::default(), rows.row(r)), |r: usize, _| (first[r] / n, second[r]));
             sparse::combine(part, row, &[0f64; 0], &mut sums, factor, |sum, (first, second), v| {
                 *sum = [sum[0] + first * v, sum[1] + second * v * v];
             });
@@ -205,26 +220,29 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         let sums = sums.into_iter().reduce(join).unwrap_or_else(|| vec![[0.0; 2]; size]);
         let gradient = sums.iter().zip(&self.weights).map(|(sum, w)| sum[0] + l2 * w).collect();
         let diagonal = sums.iter().map(|sum| sum[1] + l2).collect();
-        Local { gradient, diagonal, derivatives }
+        Local { gradient, diagonal, first, second }
     }
 
     /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖², v = −Σ u·x/(λn) summed
     /// anew, so that rounding in the solution of the system cannot make it too large. One pass.
     fn dual(&self, local: &Local, step: &Step) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len() as f64);
-        let (sum, conjugates) = combine(linear.rows, &step.dual, |r, along| {
-            let (first, second) = local.derivatives[r];
-            let y = f64::from(linear.labels[r]);
-            let u = linear.loss.feasible(first + n * second * along, y);
-            (u, linear.loss.conjugate(u, y))
+        let (sum, dual) = combine(linear.rows, &step.dual, |r, along| {
+            let u = local.first[r] + n * local.second[r] * along;
+            let u = linear.loss.feasible(u, f64::from(linear.labels[r]));
+            (u, u)
         });
-        -conjugates.iter().sum::<f64>() / n - inner(&sum, &sum) / (2.0 * linear.l2 * n * n)
+        let [conjugates] = sum_in_chunks(dual.len(), |rows| {
+            let y = linear.labels_of(rows.clone());
+            [elementary::sum([&dual[rows], &y], |[u, y]| linear.loss.conjugate(u, y))]
+        });
+        -conjugates / n - inner(&sum, &sum) / (2.0 * linear.l2 * n * n)
     }
 
     /// The whole system, solved.
     fn cholesky(&self, local: &Local) -> Option<Step> {
         let (rows, size) = (self.linear.rows, self.weights.len());
-        let mut lower = lower(rows.len(), size, |r| rows.row(r), |r| local.derivatives[r].1);
+        let mut lower = lower(rows.len(), size, |r| rows.row(r), |r| local.second[r]);
         (0..size).for_each(|i| lower[i * size + i] += self.linear.l2);
         let direction =
             Cholesky::new(lower, size)?.solve(&local.gradient.iter().map(|g| -g).collect::<Vec<_>>());
@@ -237,7 +255,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     fn conjugate_gradients(&self, local: &Local, target: f64) -> Step {
         let (linear, features) = (self.linear, self.weights.len());
         let (l2, bound) = (linear.l2, target * self.objective);
-        let second = |r: usize| local.derivatives[r].1;
+        let second = |r: usize| local.second[r];
         let preconditioner = Preconditioner::new(linear, second, &local.diagonal);
         // As in the textbook, with the residual r = −∇f − H·s of opposite sign.
         let mut residual: Vec<f64> = local.gradient.iter().map(|g| -g).collect();
@@ -245,7 +263,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         let mut norm = inner(&residual, &direction);
         let first = norm;
         let mut step = vec![0.0; features];
-        let mut short = Shortest::new(residual.clone());
+        let mut short = Shortest::new(residual.clone(), linear.rows.nonzeros());
         let mut passes = 1;
         // What the rows' curvature changes along the step, as part of the gap; not yet known.
         let mut slack = None;
@@ -291,11 +309,12 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     fn slack(&self, local: &Local, step: &[f64]) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len());
         let of = |r: usize| {
-            let ((first, second), along) = (local.derivatives[r], score(linear.rows, r, step));
-            let u = linear.loss.feasible(first + n as f64 * second * along, f64::from(linear.labels[r]));
-            linear.slack(r, self.scores[r] + along, u)
+            let along = score(linear.rows, r, step);
+            let u = local.first[r] + n as f64 * local.second[r] * along;
+            let u = linear.loss.feasible(u, f64::from(linear.labels[r]));
+            (r, [self.scores[r] + along, u])
         };
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
-        sum(sample, of) / sample as f64
+        linear.losses_and_slacks(sample, of)[1] / sample as f64
     }
 }

@@ -40,10 +40,11 @@ pub(super) struct Preconditioner<'a> {
 }
 
 impl<'a> Preconditioner<'a> {
-    /// For the Hessian of a linear model where `second(row)` is ℓ″/n; `diagonal` that of H + λ. O(nonzeros).
+    /// For the Hessian of a linear model where `second(row)` is ℓ″/n; `diagonal` that of H + λ, of as
+    /// many features as there are systems' unknowns. O(nonzeros).
     pub fn new<L>(linear: &Linear<'a, L>, second: impl Fn(usize) -> f64, diagonal: &'a [f64]) -> Self {
-        let (rows, counts) = (linear.rows, &linear.counts);
-        let least = FREQUENT * rows.nonzeros() as f64 / rows.features().max(1) as f64;
+        let (rows, counts) = (linear.rows, linear.counts);
+        let least = FREQUENT * rows.nonzeros() as f64 / diagonal.len().max(1) as f64;
         let mut hot = counts.iter().take(HOT).take_while(|&&count| f64::from(count) >= least).count();
         let sample = |hot: usize| (SAMPLE.0 * hot).max(rows.len() / SAMPLE.1).min(rows.len());
         // Of long rows fewer, as each pair is an addition: no more of them than in a pass.

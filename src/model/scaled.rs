@@ -77,7 +77,7 @@ const STEP: f64 = 0.3;
 impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
     /// A linear model and a scheme. O(nonzeros).
     pub fn new(linear: &'l Linear<'d, L>, scheme: Scheme) -> Self {
-        let (rows, counts) = (linear.rows, &linear.counts);
+        let (rows, counts) = (linear.rows, linear.counts);
         let mut sums = vec![0.0; rows.features()];
         for row in rows.iter() {
             row.iter().for_each(|(i, v)| sums[i] += f64::from(v).powi(2));
@@ -131,7 +131,7 @@ impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
     /// Keeps the mean gradient, for each coordinate over the rows that touch it.
     fn keep_mean(&self, mean: &[f64]) {
         let n = self.linear.rows.len() as f64;
-        for ((cell, mean), &count) in self.memory.iter().zip(mean).zip(&self.linear.counts) {
+        for ((cell, mean), &count) in self.memory.iter().zip(mean).zip(self.linear.counts) {
             cell.set(T::from_f64(mean * n / f64::from(count.max(1))));
         }
     }
@@ -241,7 +241,7 @@ impl<L: Loss, T: Real> Objective<T> for Scaled<'_, '_, L, T> {
     /// zero.
     fn bounds(&self) -> Vec<f32> {
         let mut bounds = Objective::<T>::bounds(self.linear);
-        let counts = &self.linear.counts;
+        let counts = self.linear.counts;
         for (i, g) in bounds.iter_mut().enumerate() {
             let mut length = self.lengths[i].to_f64();
             if self.scheme == Scheme::AdaGrad {

@@ -3,8 +3,8 @@
 use crate::real::Real;
 use rayon::prelude::*;
 
-/// The most directions, and the most numbers, that are kept to shorten the residual.
-const KEPT: (usize, usize) = (64, 1 << 23);
+/// The most directions that are kept to shorten the residual.
+const KEPT: usize = 64;
 
 /// The inner product, in the same order on any number of threads.
 pub(super) fn inner(a: &[f64], b: &[f64]) -> f64 {
@@ -24,13 +24,16 @@ pub(super) struct Shortest {
     residual: Vec<f64>,
     /// Where that is.
     pub point: Vec<f64>,
+    most: usize,
 }
 
 impl Shortest {
-    /// From 0, where the residual is this.
-    pub fn new(residual: Vec<f64>) -> Self {
+    /// From 0, where the residual is this. As many directions are kept as have about `numbers` numbers, which then cost
+    /// about a pass over so many nonzeros.
+    pub fn new(residual: Vec<f64>, numbers: usize) -> Self {
         let point = vec![0.0; residual.len()];
-        Self { basis: Vec::new(), residual, point }
+        let most = (numbers / residual.len().max(1)).clamp(1, KEPT);
+        Self { basis: Vec::new(), residual, point, most }
     }
 
     /// ‖r‖².
@@ -40,7 +43,7 @@ impl Shortest {
 
     /// Takes a direction t with its product H·t into account, and the step there with its residual.
     pub fn reduce(&mut self, mut product: Vec<f64>, mut direction: Vec<f64>, residual: &[f64], step: &[f64]) {
-        if self.basis.len() >= KEPT.0.min(KEPT.1 / product.len().max(1)).max(1) {
+        if self.basis.len() >= self.most {
             self.basis.clear();
         }
         let whole = inner(&product, &product).sqrt();

@@ -151,7 +151,7 @@ fn measure(data: &Dataset, embedded: bool, repeats: usize, bar: &Bar) -> Result<
         passes.push(pass(format!("{workers} worker{plural}, {update}, {block}"), workers, times, updates));
     }
 
-    let model = roofline::Traffic::new(&data.counts(), data.len(), size_of::<f32>());
+    let model = roofline::Traffic::new(data.counts(), data.len(), size_of::<f32>());
     let per_example = |times: &[f64]| Spread::of(times.iter().copied()).median * 1e9 / data.len() as f64;
     let pairs = blocks.iter().zip(seconds[told..].chunks(2)).zip(plans[told..].chunks(2));
     let traffic: Vec<Traffic> = pairs

@@ -5,7 +5,7 @@ use super::super::dataset::{Dataset, Numbering};
 use super::super::layout;
 use super::Table;
 use crate::error::{Error, Result};
-use crate::kernel::{Rows, RowsError, WIDE};
+use crate::kernel::{Rows, RowsError, WIDE, occurrences};
 use crate::sync::Arc;
 use std::collections::{HashMap, HashSet};
 
@@ -66,7 +66,7 @@ impl Table {
         };
         let mut placed = layout::gather(&rows, &labels, &order);
         let numbering = like.cloned().unwrap_or_else(|| {
-            let ids = layout::by_frequency(&layout::counts(&placed.ids, features));
+            let ids = layout::by_frequency(&occurrences(&placed.ids, features));
             Arc::new(Numbering { ids, columns, one_based: !zero_based, bytes, ..Numbering::default() })
         });
         let rank = layout::inverse(&numbering.ids);

@@ -166,8 +166,7 @@ pub struct NetworkObjective<'d> {
 
 impl<'d> NetworkObjective<'d> {
     fn new(rows: &'d Rows, labels: &'d [f32], shape: Shape, l2: f64, bias: Option<usize>) -> Self {
-        let mut by_feature = vec![0u32; rows.features()];
-        rows.arrays().1.iter().for_each(|&id| by_feature[id as usize] += 1);
+        let by_feature = rows.counts();
         let mut counts = vec![rows.len() as u32; shape.head()];
         counts.extend(by_feature.iter().flat_map(|&count| std::iter::repeat_n(count, shape.width())));
         let rarity = by_feature.iter().enumerate().map(|(feature, &count)| match count {
