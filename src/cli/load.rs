@@ -146,6 +146,13 @@ impl Source {
         }
         let train = if self.multiclass { train.classified() } else { train.binary() }?;
         let classes = train.classes().unwrap_or_default();
+        if classes.len() > MANY {
+            super::say(format_args!(
+                "warning: {}: {} classes, a model each; labels that are numbers are for --loss squared",
+                train.name(),
+                classes.len()
+            ));
+        }
         let test = test.map(|test| test.classified_as(classes)).transpose()?;
         Ok((train, test))
     }
@@ -219,6 +226,9 @@ pub enum Cache {
     None,
     Folder(PathBuf),
 }
+
+/// More classes than this may be numbers that were taken for classes.
+const MANY: usize = 100;
 
 /// Smaller files are parsed in a moment, and not kept unless a directory is named.
 const KEPT: u64 = 4 << 20;

@@ -63,9 +63,10 @@ impl Algorithm {
     ///
     /// Dual coordinate ascent contracts the gap by e^(−1/(1 + ρ)) an epoch at least, ρ = κ·mean ‖x‖²/(λn)
     /// (Shalev-Shwartz & Zhang 2013): where rows are short, whatever the number of features. Newton's method does
-    /// not care about ρ.
+    /// not care about ρ, but walks all features many times where it walks the nonzeros once.
     pub(super) fn choose<L: Loss>(linear: &Linear<'_, L>) -> (Self, String) {
         let ratio = linear.smoothness() / (linear.l2() * linear.rows().len() as f64);
+        let nonzeros = linear.rows().nonzeros() as f64 / linear.used().max(1) as f64;
         if linear.l1() > 0.0 {
             (Self::Svrg, "with an L1 penalty".into())
         } else if linear.loss().is_curved() && Newton::is_dense(linear) {
@@ -74,6 +75,8 @@ impl Algorithm {
             (Self::Sdca, format!("{} loss has no second derivative", linear.loss()))
         } else if ratio <= SHORT {
             (Self::Sdca, format!("L/(l2·rows) = {ratio:.3}: rows are short"))
+        } else if nonzeros <= WIDE.0 && ratio <= WIDE.1 {
+            (Self::Sdca, format!("{nonzeros:.1} nonzeros a feature: features are many"))
         } else {
             (Self::Newton, format!("L/(l2·rows) = {ratio:.3}: rows are long"))
         }
@@ -86,8 +89,11 @@ const EPOCHS: f64 = 10.0;
 /// … and where a target gap is not reached.
 const MOST_EPOCHS: f64 = 10_000.0;
 
-/// The largest L/(λn) at which dual coordinate ascent is chosen.
+/// The largest L/(λn) at which dual coordinate ascent is chosen, …
 const SHORT: f64 = 1.5;
+
+/// … and where features are many: with at most so many nonzeros for each, up to this L/(λn).
+const WIDE: (f64, f64) = (8.0, 200.0);
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,8 +20,33 @@ use std::time::Instant;
 /// conjugate gradients, of which an epoch saves more than it costs: on flights five iterations of fifteen.
 const FIRST_EPOCHS: (f64, f64) = (1.0, 2.0);
 
-/// Runs the algorithm of the options.
+/// What rounding may hide of the difference of two sums over the rows, as a share of them.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
+
+/// Runs the algorithm of the options, and warns of a target gap that was missed.
 pub(super) fn run<T: Real, O: Objective<T>>(
+    options: &Options,
+    instruments: &Instruments,
+    objective: &O,
+    live: &Live<T>,
+    observer: &mut dyn FnMut(Event<'_>),
+) -> Result<Run<T>> {
+    let mut run = minimize(options, instruments, objective, live, observer)?;
+    if let Some(target) = run.plan.target_gap
+        && matches!(run.stop, Stop::Epochs | Stop::TimeLimit | Stop::Stalled)
+    {
+        let known = run.last().gap.map_or("not known".into(), |gap| format!("at most {gap:.2e}"));
+        let hint = if run.stop == Stop::Stalled {
+            ": rounding hides the rest, unless features are scaled or numbers are longer"
+        } else {
+            ""
+        };
+        run.plan.warnings.push(format!("target gap {target:e} was not reached, the gap is {known}{hint}"));
+    }
+    Ok(run)
+}
+
+fn minimize<T: Real, O: Objective<T>>(
     options: &Options,
     instruments: &Instruments,
     objective: &O,
@@ -223,7 +248,7 @@ impl<T: Real> Solve<'_, T> {
         });
         let unfit = || Error::usage("resume: the checkpoint's steps do not fit the objective");
         let mut newton = newton.ok_or_else(unfit)?;
-        let (mut minimum, mut fell) = (known.unwrap_or(f64::NEG_INFINITY), true);
+        let (mut minimum, mut better) = (known.unwrap_or(f64::NEG_INFINITY), true);
         run.stop = loop {
             let last = run.last();
             if !last.objective.is_finite() {
@@ -235,7 +260,7 @@ impl<T: Real> Solve<'_, T> {
             if run.plan.target.is_some_and(|target| last.objective <= target) {
                 break Stop::Target;
             }
-            if !fell {
+            if !better {
                 break Stop::Stalled;
             }
             if self.live.interrupted() {
@@ -255,14 +280,16 @@ impl<T: Real> Solve<'_, T> {
             }
             let target = run.plan.target_gap.unwrap_or(0.0);
             let step = pool.install(|| newton.step(target));
+            // Where rounding hides whether it fell, more may still be proven.
+            better = step.fell || step.minimum > minimum;
             minimum = minimum.max(step.minimum);
             seconds += start.elapsed().as_secs_f64();
             // What follows is evaluation.
-            run.weights = newton.weights().iter().map(|&w| T::from_f64(w)).collect();
+            run.weights = newton.weights().into_iter().map(T::from_f64).collect();
             self.live.show(&run.weights);
-            fell = step.fell;
             let objective = linear.value(&run.weights);
-            let gap = Gap { objective, bound: (objective - minimum).max(0.0) }.relative();
+            let bound = (objective - minimum).max(ROUNDING * objective.abs());
+            let gap = Gap { objective, bound }.relative();
             let point = Point {
                 epoch: last.epoch + f64::from(step.passes),
                 train_seconds: seconds,
