@@ -135,6 +135,7 @@ pub(super) fn begin<T: Real, O: Objective<T>>(
         series: Vec::new(),
         seconds: 0.0,
         examples: 0,
+        before: 0,
         phases: 0,
         told: Instant::now(),
         good: None,

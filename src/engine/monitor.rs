@@ -38,9 +38,11 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub series: Vec<Point>,
     /// Training time of the epochs that have ended.
     pub seconds: f64,
-    /// Examples processed in the epochs that have ended.
+    /// Examples processed until the last evaluation.
     pub examples: u64,
-    /// How often the workers were released together.
+    /// … and before the orders that are laid down now.
+    pub before: u64,
+    /// How often orders of the examples were laid down.
     pub phases: u64,
     /// When the observer was last told of progress.
     pub told: Instant,
@@ -52,7 +54,7 @@ pub(super) struct Monitor<'a, T: Real, O> {
     pub looked: usize,
     /// What happened, for the user.
     pub warnings: Vec<String>,
-    /// Chunks of the next release that were done before the run was resumed.
+    /// The chunks of the present order that are done: where the run was resumed, or evaluated in the middle of an epoch.
     pub taken: u64,
     /// What saves the run, if anything does.
     pub keeper: Option<Keeper<T>>,
@@ -76,6 +78,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         // Until all workers have arrived for the first time.
         while self.gate.rest(TICK) == Rest::Working {}
         let span = self.plan.evaluate_every as f64;
+        let mut resumed = self.taken > 0;
         // A run that is resumed has drawn the orders of its epochs before.
         for phase in 0..self.phases {
             self.course.lay(phase as f64 * span, self.plan, &mut rng);
@@ -89,22 +92,35 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             if let Some(stop) = stop {
                 return stop;
             }
-            let begin = self.phases as f64 * span;
+            // The first time a run that is resumed is in the middle of an order, too, which has to be laid down.
+            let resuming = std::mem::take(&mut resumed);
+            let laid = self.taken > 0 && !resuming;
+            let begin = (self.phases - u64::from(laid)) as f64 * span;
             if begin >= self.plan.epochs {
                 return Stop::Epochs;
             }
             self.gate.close();
-            let chunks = self.course.lay(begin, self.plan, &mut rng);
+            let chunks =
+                if laid { self.course.chunks() as u64 } else { self.course.lay(begin, self.plan, &mut rng) };
             // The last epoch may be a part of one.
-            let part = ((self.plan.epochs - begin).clamp(0.0, span) * chunks as f64).round() as u64;
-            if part == 0 {
+            let whole = ((self.plan.epochs - begin).clamp(0.0, span) * chunks as f64).round() as u64;
+            if whole == 0 {
                 return Stop::Epochs;
             }
+            // It may have ended right there.
+            let here = self.before + self.course.done(self.taken);
+            if let Some(&last) = self.series.last().filter(|last| resuming && last.examples == here)
+                && let Some(stop) = self.reason(last)
+            {
+                return stop;
+            }
+            let least = self.taken + u64::from(!resuming);
+            let part = self.next_evaluation(begin, chunks).clamp(least, whole);
             if let Some(leash) = self.leash {
                 leash.set(self.hogwild.params().snapshot());
             }
-            self.gate.release(std::mem::take(&mut self.taken)..part);
-            self.phases += 1;
+            self.gate.release(self.taken..part);
+            self.phases += u64::from(!laid);
             let cut = self.await_epoch();
             // Relaxed: all workers have arrived or left, and the gate's lock has told us.
             if cut.is_none() && self.gate.halt().load(Ordering::Relaxed) {
@@ -115,7 +131,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 // Before the evaluation in the middle of an epoch, which an uninterrupted run does not have.
                 self.keep(false, true);
             }
-            self.examples += self.course.done(self.gate.taken());
+            self.examples = self.before + self.course.done(self.gate.taken());
+            let ended = part == whole;
+            (self.taken, self.before) = if ended { (0, self.examples) } else { (part, self.before) };
             if let Some(leash) = self.leash {
                 leash.copy_to(self.hogwild.params());
             }
@@ -123,10 +141,21 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             // What is not finite is worth more to know than why the run was cut short.
             stop = if evaluated == Some(Stop::Diverged) { evaluated } else { cut.or(evaluated) };
             if cut.is_none() && evaluated != Some(Stop::Diverged) {
-                let last = stop.is_some() || self.phases as f64 * span >= self.plan.epochs;
-                self.keep(true, last);
+                let last = stop.is_some() || ended && self.phases as f64 * span >= self.plan.epochs;
+                // In the middle of an epoch workers may be held for that.
+                if ended || last {
+                    self.keep(ended, last);
+                }
             }
         }
+    }
+
+    /// The chunk of the order from epoch `begin` on before which the objective is worth another look.
+    fn next_evaluation(&self, begin: f64, chunks: u64) -> u64 {
+        let target = self.plan.target_gap.filter(|_| self.plan.evaluate_every == 1);
+        let (Some(target), [.., before, last]) = (target, &self.series[..]) else { return u64::MAX };
+        let rest = self.objective.rest(target, last.epoch - before.epoch);
+        if rest < 1.0 { ((last.epoch + rest - begin) * chunks as f64) as u64 } else { u64::MAX }
     }
 
     /// Waits until the released chunks are done, or cuts the epoch short.
@@ -201,7 +230,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             iterations,
             steps: self.hogwild.steps(),
             seconds: self.seconds + working,
-            examples: self.examples,
+            examples: self.before,
             brake: self.course.slowed(),
             restarts: self.restarts,
         };
@@ -216,7 +245,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     /// Goes on where a run was saved.
     pub(super) fn resume(&mut self, saved: Saved<T>) {
         let Position { phases, taken, seconds, examples, brake, restarts, .. } = saved.header.position;
-        (self.phases, self.taken, self.seconds, self.examples) = (phases, taken, seconds, examples);
+        (self.phases, self.taken, self.seconds) = (phases, taken, seconds);
+        (self.examples, self.before) = (examples, examples);
         (self.series, self.warnings) = (saved.header.series, saved.header.warnings);
         (self.good, self.restarts) = (saved.good, restarts);
         self.course.slow_to(brake);
@@ -226,7 +256,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     fn progress(&mut self, train_seconds: f64) {
         self.told = Instant::now();
         self.readers.cut(Duration::from_secs_f64(train_seconds), false);
-        let epoch = self.epoch() + self.gate.taken() as f64 / self.course.chunks() as f64;
+        let before = self.before as f64 / self.objective.examples() as f64;
+        let epoch = before + self.gate.taken() as f64 / self.course.chunks() as f64;
         let progress = Progress { epoch, train_seconds, readers: &self.readers };
         (self.observer)(Event::Progress(progress));
     }

@@ -30,6 +30,8 @@ pub struct Dual<'l, 'd, L, T: Real> {
     dual: Vec<T::Atomic>,
     /// Parameters and dual values at the last certificate.
     before: (Vec<T::Atomic>, Vec<T::Atomic>),
+    /// The relative gaps that the last two certificates estimated, the last one first; 0 where there was none.
+    estimates: [T::Atomic; 2],
     /// The parameters that belong to the dual values at the start.
     initial: Vec<T>,
     /// Whether rows are longer than [`LONG`].
@@ -64,6 +66,10 @@ const EXACT: f64 = 1e-5;
 /// The rows that tell whether a certificate is worth its pass: this many, or this share.
 const SAMPLE: (usize, usize) = (1000, 20);
 
+/// The next certificate comes when the gap is expected to be this share of the target, but not before this part of an
+/// epoch.
+const AIM: (f64, f64) = (0.6, 0.25);
+
 /// Steps of the search for the share of dual values to start from, each to two thirds.
 const SHARE_STEPS: usize = 12;
 
@@ -85,6 +91,7 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
             scale: T::from_f64(1.0 / strength),
             dual: all(n, if long { -T::ZERO } else { T::ZERO }),
             before: (all(rows.features(), T::ZERO), all(n, T::ZERO)),
+            estimates: [T::Atomic::new(T::ZERO), T::Atomic::new(T::ZERO)],
             initial: vec![T::ZERO; rows.features()],
             long,
         })
@@ -247,17 +254,25 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
 
     fn save_state(&self, state: &mut Vec<T>) {
         state.clear();
-        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1);
+        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1).chain(&self.estimates);
         state.extend(cells.map(Cell::get));
     }
 
     fn restore_state(&self, state: &[T]) -> bool {
-        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1);
-        let fits = state.len() == 2 * self.dual.len() + self.before.0.len();
+        let cells = self.dual.iter().chain(&self.before.0).chain(&self.before.1).chain(&self.estimates);
+        let fits = state.len() == 2 * self.dual.len() + self.before.0.len() + self.estimates.len();
         if fits {
             cells.zip(state).for_each(|(cell, &x)| cell.set(x));
         }
         fits
+    }
+
+    /// As far as the gap has to fall at the pace of the last epochs.
+    fn rest(&self, target: f64, epochs: f64) -> f64 {
+        let [now, before] = [&self.estimates[0], &self.estimates[1]].map(|cell| cell.get().to_f64());
+        let falls = now > 0.0 && before > now;
+        let left = (now / (AIM.0 * target)).ln() / (before / now).ln() * epochs;
+        if falls { left.clamp(AIM.1, 1.0) } else { 1.0 }
     }
 
     fn certify(&self, weights: &mut [T], target: Option<f64>) -> Option<Gap> {
@@ -283,6 +298,8 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         let averaged = point(AVERAGE);
         let (last, average) = (estimate(0.0, weights), estimate(AVERAGE, &averaged));
         let share = if average < last { AVERAGE } else { 0.0 };
+        self.estimates[1].set(self.estimates[0].get());
+        self.estimates[0].set(T::from_f64(last.min(average)));
         if last.min(average) > target {
             self.keep(weights);
             return None;

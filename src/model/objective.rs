@@ -188,7 +188,16 @@ pub trait Objective<T: Real = f32>: Sync {
         self.begin(weights);
     }
 
-    /// Called after each epoch, while no worker writes; part of training time. With a target, a bound on f(w) − min f
+    /// How much of an epoch is likely to be left, 0 < … ≤ 1, to a certified relative gap of `target` when there was a
+    /// [certificate](Objective::certify) just now, and the one before it was so many epochs ago. A whole one unless
+    /// overridden.
+    fn rest(&self, target: f64, epochs: f64) -> f64 {
+        let _ = (target, epochs);
+        1.0
+    }
+
+    /// Called after each epoch or [part](Objective::rest) of one, while no worker writes; part of training time. With a
+    /// target, a bound on f(w) − min f
     /// that is proven: may move the weights to a better point if the relative gap of that is within the target; may
     /// also tell nothing, `None`, where the objective has no such bound or sees cheaply that it would be above the
     /// target.

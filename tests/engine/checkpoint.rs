@@ -30,6 +30,11 @@ fn dual() -> Trainer<'static, Logistic> {
     direct().algorithm(Algorithm::Sdca).target_gap(1e-14)
 }
 
+/// Ends in the middle of an epoch, and looks there beforehand.
+fn dual_to_the_gap() -> Trainer<'static, Logistic> {
+    Trainer::new(Logistic::l2(1e-4)).algorithm(Algorithm::Sdca).target_gap(1e-6).seed(3)
+}
+
 /// Step lengths, residuals and mean gradients are.
 fn scaled(algorithm: Algorithm) -> Trainer<'static, Logistic> {
     direct().epochs(12.0).algorithm(algorithm)
@@ -80,7 +85,8 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
     let directory = tempfile::tempdir().unwrap();
     let schemes: [Configured; 3] =
         [|| scaled(Algorithm::AdaGrad), || scaled(Algorithm::Svrg), || scaled(Algorithm::Saga)];
-    let all = [direct as Configured, blocks, dual, averaged, suffix, momentum, adam, leashed];
+    let all =
+        [direct as Configured, blocks, dual, dual_to_the_gap, averaged, suffix, momentum, adam, leashed];
     for (at, configured) in all.into_iter().chain(schemes).enumerate() {
         let path = directory.path().join(at.to_string());
         within_a_minute(move || {
@@ -88,6 +94,11 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
             let whole = configured().workers(1).run(&data).unwrap();
             let part = interrupted(configured, &data, &path, 1);
             assert_eq!(part.stop, Stop::Interrupt);
+            println!(
+                "{:?} {:?}",
+                part.series.iter().map(|p| p.epoch).collect::<Vec<_>>(),
+                whole.series.iter().map(|p| p.epoch).collect::<Vec<_>>()
+            );
             assert!(part.last().epoch < whole.last().epoch);
             let saved = Checkpoint::open(&path).unwrap();
             assert_eq!((saved.note(), saved.iterations()), ("a note", part.delays().count()));
