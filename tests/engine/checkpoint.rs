@@ -30,7 +30,7 @@ fn dual() -> Trainer<'static, Logistic> {
     direct().algorithm(Algorithm::Sdca).target_gap(1e-14)
 }
 
-/// Ends in the middle of an epoch, and looks there beforehand.
+/// Ends by its gap, which it may look at in the middle of an epoch.
 fn dual_to_the_gap() -> Trainer<'static, Logistic> {
     Trainer::new(Logistic::l2(1e-4)).algorithm(Algorithm::Sdca).target_gap(1e-6).seed(3)
 }
