@@ -31,7 +31,7 @@ fn dual() -> Trainer<'static, Logistic> {
 }
 
 /// Ends by its gap, which it may look at in the middle of an epoch.
-fn dual_to_the_gap() -> Trainer<'static, Logistic> {
+fn to_the_gap() -> Trainer<'static, Logistic> {
     Trainer::new(Logistic::l2(1e-4)).algorithm(Algorithm::Sdca).target_gap(1e-6).seed(3)
 }
 
@@ -85,8 +85,7 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
     let directory = tempfile::tempdir().unwrap();
     let schemes: [Configured; 3] =
         [|| scaled(Algorithm::AdaGrad), || scaled(Algorithm::Svrg), || scaled(Algorithm::Saga)];
-    let all =
-        [direct as Configured, blocks, dual, dual_to_the_gap, averaged, suffix, momentum, adam, leashed];
+    let all = [direct as Configured, blocks, dual, to_the_gap, averaged, suffix, momentum, adam, leashed];
     for (at, configured) in all.into_iter().chain(schemes).enumerate() {
         let path = directory.path().join(at.to_string());
         within_a_minute(move || {

@@ -7,6 +7,7 @@ mod convergence;
 mod gap;
 mod limits;
 mod live;
+mod newton;
 mod optimum;
 mod problem;
 mod scaled;
