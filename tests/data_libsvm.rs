@@ -226,7 +226,7 @@ proptest! {
 
         let counts = data.counts();
         prop_assert!(counts.is_sorted_by(|a, b| a >= b));
-        let by_id = data.restore(&counts);
+        let by_id = data.restore(counts);
         let expected_counts: Vec<u32> = (0..300)
             .map(|id| rows.iter().filter(|(_, row)| row.contains_key(&id)).count() as u32).collect();
         prop_assert_eq!(&by_id, &expected_counts);
