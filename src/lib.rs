@@ -17,7 +17,7 @@
 //! | minimise a function of your own | [`Objective`] |
 //! | bring your own threads | [`Hogwild`], [`Worker`] |
 //! | read, steer and save a run while it goes on | [`Live`], [`engine::Event`], [`Checkpoint`] |
-//! | train on what arrives, or is larger than memory | [`stream()`], [`Online`], [`Batches`] |
+//! | train on what arrives, or is larger than memory | [`stream()`], [`Online`], [`Batches`], [`data::Stored`] |
 //! | measure delays | [`delay`] |
 //! | simulate any number of workers | [`sim`] |
 

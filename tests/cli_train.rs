@@ -138,7 +138,7 @@ fn a_stream_is_learnt_as_it_arrives_and_its_model_predicts() {
     let model = folder.path().join("model.safetensors");
     let stream = |from: &str| {
         let mut stream = asyncsgd();
-        stream.args(["stream", from, "--workers", "2", "--save"]).arg(&model);
+        stream.args(["stream", from, "--save"]).arg(&model);
         stream
     };
     let counted = stream(data.to_str().unwrap()).args(["--passes", "2"]).output().unwrap();
@@ -164,6 +164,16 @@ fn a_stream_is_learnt_as_it_arrives_and_its_model_predicts() {
             format!("error: --features: expected a number, {pipe}\nerror: --passes: expected 1, {pipe}\n");
         assert_eq!((refused.status.code(), stderr(&refused)), (Some(2), expected));
     }
+    // From the rows on disk the same is learnt as from the text.
+    let cache = folder.path().join("cache");
+    let saved = |more: &[&str]| {
+        let out =
+            stream(data.to_str().unwrap()).args(["-j1", "-q", "--passes", "3"]).args(more).output().unwrap();
+        assert_eq!((out.status.code(), stderr(&out)), (Some(0), String::new()));
+        fs::read(&model).unwrap()
+    };
+    assert!(saved(&[]) == saved(&["--cache", cache.to_str().unwrap()]), "other models");
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     let noise = folder.path().join("noise.svm");
     fs::write(&noise, "1 1:1\n-1 1:1\n".repeat(50)).unwrap();
     let wild = stream(noise.to_str().unwrap()).args(["--rate", "1e30", "--quiet"]).output().unwrap();

@@ -3,6 +3,7 @@
 
 use asyncsgd::{
     Batches, Error, Hogwild, Loader, Online, Rows, Weights,
+    data::Stored,
     model::{HuberLoss, LogisticLoss, Loss, LossKind, SquaredLoss},
     step, stream,
 };
@@ -266,4 +267,71 @@ fn batches_are_the_rows_of_the_text() {
         let error = binary(text).find_map(Result::err).unwrap().to_string();
         assert_eq!(error, "text:4: found label 3, expected -1 or 0, or 1");
     }
+}
+
+/// The only entry in a folder.
+fn entry(folder: &std::path::Path) -> std::path::PathBuf {
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    names.remove(0)
+}
+
+#[cfg(unix)]
+#[test]
+fn stored_batches_are_those_of_the_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let (text, cache) = (folder.path().join("text"), folder.path().join("cache"));
+    let lines = (0..20_000).map(|row| {
+        let empty = row % 7 == 0;
+        let values = if empty { String::new() } else { format!(" {}:{} 90:0.25", row % 80 + 1, row + 1) };
+        format!("{}{values}\n", row % 2)
+    });
+    std::fs::write(&text, lines.collect::<String>()).unwrap();
+    let all = |batches: &mut dyn Iterator<Item = asyncsgd::Result<(Rows, Vec<f32>)>>| {
+        let rows = |(rows, labels): (Rows, Vec<f32>)| {
+            let row = |row: asyncsgd::Row<'_>| row.iter().collect::<Vec<_>>();
+            rows.iter().map(row).zip(labels).collect::<Vec<_>>()
+        };
+        batches.map(|batch| batch.map(rows)).collect::<asyncsgd::Result<Vec<_>>>().map(|rows| rows.concat())
+    };
+    let of = |features| Stored::of(&text, &cache, features, false, true);
+    let stored = of(None).unwrap();
+    assert_eq!(stored.features(), 90);
+    let expected = all(&mut Batches::open(&text, 90, false).unwrap().binary()).unwrap();
+    for _ in 0..2 {
+        assert!(all(&mut stored.batches()).unwrap() == expected, "rows differ");
+    }
+    let many = stored.batches().nth(1).unwrap().unwrap().0.len();
+    assert!((100..10_000).contains(&many), "{many} rows in a batch");
+
+    // It is believed when it is clearly younger than the text, and then the text is not read.
+    let file = entry(&cache);
+    let later = std::time::SystemTime::now() + Duration::from_secs(10);
+    let age = || std::fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+    let kept = std::fs::read(&file).unwrap();
+    let mut other = kept.clone();
+    let label = 72 + 16 + 4 * 5;
+    other[label] ^= 1;
+    std::fs::write(&file, &other).unwrap();
+    age();
+    let told = all(&mut of(Some(100)).unwrap().batches()).unwrap_err().to_string();
+    assert!(told.ends_with("found a damaged cache entry, expected a whole one: delete it"), "{told}");
+    let few = of(Some(89)).err().unwrap().to_string();
+    assert!(few.ends_with("found 90 features, expected at most 89 (as many as were asked for)"), "{few}");
+    // A beginning or an end that is damaged, and one of another text, is written anew.
+    for cut in [0, 40, kept.len() - 1] {
+        std::fs::write(&file, &kept[..cut]).unwrap();
+        age();
+        assert!(all(&mut of(None).unwrap().batches()).unwrap() == expected);
+    }
+    age();
+    std::fs::write(&text, "1 3:1\n").unwrap();
+    let stored = of(None).unwrap();
+    assert_eq!((stored.features(), all(&mut stored.batches()).unwrap().len()), (3, 1));
+    for (bad, said) in [("1 3:1\n1 x\n", ":2"), ("", "no rows"), ("5 1:1\n", ":1: found label 5")] {
+        std::fs::write(&text, bad).unwrap();
+        let error = of(None).err().unwrap();
+        assert!(error.exit_code() == 2 && error.to_string().contains(said), "{error}");
+    }
+    assert_eq!(entry(&cache), file);
 }

@@ -24,8 +24,12 @@ model was on what it had not seen. Rows that are sorted by label or time are lea
 that order: shuffle them beforehand. A bad line ends the stream with an error, and what
 was learnt before it is saved.
 
+With --cache the text is parsed once, before all passes, and the rows are read from a
+file of 8 bytes a nonzero and a row, again a piece at a time.
+
 Examples:
   asyncsgd stream clicks.svm.zst --save clicks.safetensors
+  asyncsgd stream clicks.svm.zst --passes 5 --cache /scratch --save clicks.safetensors
   produce | asyncsgd stream - --features 1000000 --rate 0.1 --save model.safetensors";
 
 /// After `asyncsgd train --help`.

@@ -258,14 +258,18 @@ impl FromStr for Cache {
 impl Cache {
     /// The loader of the file at `path`, with the cache that it is to use.
     pub fn on(&self, loader: Loader, path: &Path) -> Loader {
-        let folder = match self {
-            Self::Auto if is_long(path) => user_folder(),
-            Self::Folder(folder) => Some(folder.clone()),
-            Self::Auto | Self::None => None,
-        };
-        match folder {
+        match self.folder().filter(|_| matches!(self, Self::Folder(_)) || is_long(path)) {
             Some(folder) => loader.cache(folder),
             None => loader,
+        }
+    }
+
+    /// The directory, if there is to be one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Auto => user_folder(),
+            Self::Folder(folder) => Some(folder.clone()),
+            Self::None => None,
         }
     }
 

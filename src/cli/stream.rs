@@ -1,15 +1,16 @@
 //! `asyncsgd stream`.
 
 use super::interrupt;
+use super::load::Cache;
 use super::output::Output;
 use super::rule::DelayRule;
 use super::value::{self, Check, Given};
-use asyncsgd::data::Columns;
+use asyncsgd::data::{Columns, Stored};
 use asyncsgd::delay::Profile;
 use asyncsgd::report::count;
 use asyncsgd::step::{Schedule, StepRule};
 use asyncsgd::{
-    Batches, Error, Feed, Hogwild, Online, Params, Result, SavedModel, Update,
+    Batches, Error, Feed, Hogwild, Online, Params, Result, Rows, SavedModel, Update,
     engine::{StreamRun, Streamed},
     model::{Loss, LossKind, Precision},
     stream,
@@ -62,6 +63,10 @@ pub struct Args {
     /// Feature indices start from 0, not 1
     #[arg(long)]
     zero_based: bool,
+    /// Where the parsed rows are kept for all passes and the next run: a directory, none, or auto (asyncsgd in the user's
+    /// cache directory)
+    #[arg(long, value_name = "DIR", default_value = "none")]
+    cache: Cache,
     /// Save the model: .safetensors, or LIBLINEAR text when it ends in .model
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -89,6 +94,8 @@ pub fn run(args: Args) -> Result<u8> {
         format!("--features: expected a number, as {once} is read once"),
     );
     check.require(!(piped && passes != 1), format!("--passes: expected 1, as {once} is read once"));
+    let folder = args.cache.folder();
+    check.require(!(piped && folder.is_some()), format!("--cache: expected none, as {once} is read once"));
     let leashed = matches!(update, Update::Leashed { .. });
     check.require(!leashed, "--update: found leashed, expected cas, racy or locked");
     check.finish()?;
@@ -96,9 +103,13 @@ pub fn run(args: Args) -> Result<u8> {
         Output::check(path, &[&args.data])?;
         asyncsgd::model::ModelFormat::of(path)?;
     }
-    let features = match features {
-        Some(features) => features,
-        None => Batches::features(&args.data, args.zero_based)?,
+    let (zero_based, binary) = (args.zero_based, loss.is_classification());
+    let stored =
+        folder.map(|folder| Stored::of(&args.data, folder, features, zero_based, binary)).transpose()?;
+    let features = match (&stored, features) {
+        (Some(stored), _) => stored.features(),
+        (None, Some(features)) => features,
+        (None, None) => Batches::features(&args.data, zero_based)?,
     };
     let rule = StepRule { concurrency, ..StepRule::new(rate, weight).schedule(schedule) };
     let workers = workers.unwrap_or_else(|| asyncsgd::Topology::detect().cores());
@@ -106,8 +117,13 @@ pub fn run(args: Args) -> Result<u8> {
     let interrupt = interrupt::flag();
     let (mut told, mut delays, mut failed, mut start) = (Vec::new(), Profile::default(), None, 0.0);
     for _ in 0..passes {
-        let batches = Batches::open(&args.data, features, args.zero_based)?;
-        let batches = if loss.is_classification() { batches.binary() } else { batches };
+        let batches: Rowed = match &stored {
+            Some(stored) => Box::new(stored.batches()),
+            None => {
+                let batches = Batches::open(&args.data, features, zero_based)?;
+                Box::new(if binary { batches.binary() } else { batches })
+            }
+        };
         let (feed, examples) = stream(features, WAITING);
         let (mut last, quiet, stopped) = (Instant::now(), args.quiet, Arc::clone(&interrupt));
         let online = Online::new(loss).workers(workers);
@@ -187,6 +203,9 @@ pub fn run(args: Args) -> Result<u8> {
     Ok(if interrupt.load(Ordering::Relaxed) { interrupt::EXIT } else { 0 })
 }
 
+/// Rows with their labels, batch by batch.
+type Rowed = Box<dyn Iterator<Item = Result<(Rows, Vec<f32>)>> + Send>;
+
 fn streamed(run: &StreamRun) -> Streamed {
     Streamed { examples: run.examples, loss: run.loss, seconds: run.seconds }
 }
@@ -203,7 +222,7 @@ fn progress(now: &Streamed) -> String {
 }
 
 /// Feeds batches until they end or nobody learns from them any more. Their mean loss without a model.
-fn read(batches: Batches, loss: LossKind, feed: &Feed) -> Result<f64> {
+fn read(batches: Rowed, loss: LossKind, feed: &Feed) -> Result<f64> {
     let (mut sum, mut count) = (0.0, 0);
     for batch in batches {
         let (rows, labels) = batch?;

@@ -88,14 +88,20 @@ impl Batches {
         }
     }
 
+    /// As [`Batches::open`], of as many features as there may be without asking for more.
+    pub(super) fn uncounted(path: impl Into<PathBuf>, zero_based: bool) -> Result<Self> {
+        let mut batches = Self::open(path, FEATURES, zero_based)?;
+        batches.format.limit.reason = " (more features must be asked for)";
+        Ok(batches)
+    }
+
     /// The largest index in the text at `path`, less that of the first feature and plus 1: how many features it has.
     /// Reads it once, in bounded memory.
     ///
     /// # Errors
     /// Where it cannot be read, is no LIBSVM text, has no rows, or more than 2²⁸ features.
     pub fn features(path: impl Into<PathBuf>, zero_based: bool) -> Result<usize> {
-        let mut batches = Self::open(path, FEATURES, zero_based)?;
-        batches.format.limit.reason = " (more features must be asked for)";
+        let mut batches = Self::uncounted(path, zero_based)?;
         let mut most = None;
         while let Some((rows, _)) = batches.next().transpose()? {
             most = rows.iter().fold(most, |most, row| most.max(Some(row.end())));

@@ -119,15 +119,21 @@ fn words(hash: u128) -> [u64; 2] {
     [(hash >> 64) as u64, hash as u64]
 }
 
+/// Where in `folder` what is kept of the file at `path` stands, and its key.
+pub(super) fn place(folder: &Path, path: &Path, options: u64, ending: &str) -> (PathBuf, u64) {
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let key = xxh3_64(whole.as_os_str().as_encoded_bytes()) ^ options;
+    // For those who look into the folder: the key alone tells entries apart, and names may have 255 bytes.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = &name[..name.floor_char_boundary(NAMED)];
+    (folder.join(format!("{name}-{key:016x}.{ending}")), key)
+}
+
 impl Entry {
     /// The entry in `folder` for the file at `path`, read with options that hash to `options`.
     pub fn new(folder: &Path, path: &Path, options: u64) -> Self {
-        let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let key = xxh3_64(whole.as_os_str().as_encoded_bytes()) ^ options;
-        // For those who look into the folder: the key alone tells entries apart, and names may have 255 bytes.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = &name[..name.floor_char_boundary(NAMED)];
-        Self { path: folder.join(format!("{name}-{key:016x}.rows")), key }
+        let (path, key) = place(folder, path, options, "rows");
+        Self { path, key }
     }
 
     /// The entry's data and where they are from, if it is whole and `fresh` says that the origin is still

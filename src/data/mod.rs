@@ -20,6 +20,7 @@ mod scale;
 mod slots;
 mod source;
 mod split;
+mod stored;
 mod table;
 mod write;
 
@@ -34,4 +35,5 @@ pub use loader::Loader;
 pub use ratings::Ratings;
 pub use scale::Scale;
 pub use source::{is_packed, read_text};
+pub use stored::{Stored, StoredBatches};
 pub use table::Missing;

@@ -3,12 +3,12 @@
 use asyncsgd::delay::{Log, Trace};
 use asyncsgd::{
     Algorithm, Averaging, Checkpoint, Dataset, Every, Loader, Logistic, SavedModel, Stop, Trainer,
-    model::TensorModel, step::Optimizer,
+    data::Stored, model::TensorModel, step::Optimizer,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 /// A folder in memory, for the life of the process.
@@ -111,6 +111,49 @@ pub fn cache(bytes: &[u8]) {
     }
     assert!(data.order().iter().all(|&row| (row as usize) < data.len()));
     data.restore(&vec![1.0f32; data.features()]);
+}
+
+/// A text and the entry of its rows.
+fn rows() -> &'static (PathBuf, PathBuf, Vec<u8>) {
+    static ROWS: OnceLock<(PathBuf, PathBuf, Vec<u8>)> = OnceLock::new();
+    ROWS.get_or_init(|| {
+        let (text, cache) = (put("stored.svm", b"1 1:1 2:0.5\n-1 2:1 3:2\n1 1:4\n"), folder().join("stored"));
+        Stored::of(&text, &cache, None, false, true).expect("stored rows");
+        let path =
+            std::fs::read_dir(cache).expect("a folder").next().expect("an entry").expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("the entry");
+        (text, path, bytes)
+    })
+}
+
+/// The number of features; batches of the numbers of rows and of nonzeros (a byte each) and the arrays.
+pub fn stored(bytes: &[u8]) {
+    const HEAD: usize = 24 + 56;
+    let Some((&features, mut rest)) = bytes.split_first() else { return };
+    let (text, path, sound) = rows();
+    let (mut file, mut count) = (sound[..HEAD].to_vec(), 0);
+    while let [rows, nonzeros, after @ ..] = rest {
+        let (rows, nonzeros) = (u64::from(*rows), u64::from(*nonzeros));
+        let (batch, after) = after.split_at(after.len().min(8 * (rows + nonzeros) as usize));
+        file.extend((nonzeros << 32 | rows).to_le_bytes());
+        file.extend(xxh3_64_with_seed(batch, rows << 32 | nonzeros).to_le_bytes());
+        file.extend(batch);
+        (count, rest) = (count + rows, after);
+    }
+    let tail = [count, u64::from(features)].map(u64::to_le_bytes).concat();
+    file.extend(&tail);
+    file.extend(xxh3_64(&tail).to_le_bytes());
+    std::fs::write(path, &file).expect("a file in memory");
+    // An entry is believed if it is clearly younger than its text.
+    let entry = std::fs::File::options().write(true).open(path).expect("the entry");
+    entry.set_modified(SystemTime::now() + Duration::from_secs(60)).expect("a younger entry");
+    let Ok(stored) = Stored::of(text, folder().join("stored"), None, false, true) else { return };
+    assert_eq!(stored.features(), usize::from(features));
+    for batch in stored.batches() {
+        let Ok((rows, labels)) = batch else { return };
+        assert_eq!(rows.len(), labels.len());
+        assert!(rows.iter().all(|row| row.end() <= stored.features()));
+    }
 }
 
 /// Runs whose checkpoints hold parameters alone, sums of iterates, running means, and what Newton's method keeps.

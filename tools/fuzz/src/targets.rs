@@ -7,7 +7,7 @@ mod text;
 pub type Target = fn(&[u8]);
 
 /// The name and the function of each target.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("libsvm", data::libsvm),
     ("csv", data::csv),
     ("numpy", data::numpy),
@@ -19,6 +19,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("liblinear", files::liblinear),
     ("safetensors", files::safetensors),
     ("cache", files::cache),
+    ("stored", files::stored),
     ("checkpoint", files::checkpoint),
     ("hlog", files::hlog),
     ("trace", files::trace),
