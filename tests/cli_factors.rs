@@ -214,6 +214,25 @@ fn word_vectors_are_written_in_every_format() {
     assert_eq!(near, ["blue", "green"]);
     assert_eq!(answers[2], "?");
     assert!(stderr(&out).contains("(1 analogies of known words of 5)"), "{}", stderr(&out));
+    // The same of word2vec's formats, whoever wrote them.
+    for name in ["w.vec", "w.bin"] {
+        let same = run(&["predict", "--top", "2", "--model"], &[&at(name), &at("ask")]);
+        assert_eq!(stdout(&same), stdout(&out), "{name}");
+    }
+    let fewer = text.replacen("6 8", "7 8", 1);
+    let cut = text.rsplit_once(' ').unwrap().0;
+    let infinite = text.replacen(lines[2].split(' ').nth(8).unwrap(), "inf", 1);
+    for (bad, said) in [
+        (fewer.as_bytes(), "bad: found 6 words, expected 7, as its first line says"),
+        (cut.as_bytes(), "bad:7: found '"),
+        (infinite.as_bytes(), "expected a word and 8 finite numbers"),
+        (&binary[..binary.len() - 9], "after 5 words, expected 6 words, each with 8 numbers"),
+        (&[&binary[..], b"more"].concat(), "found more than 6 words, expected the end"),
+    ] {
+        fs::write(at("bad"), bad).unwrap();
+        let refused = asyncsgd().args(["predict", "--model"]).args([at("bad"), at("ask")]).output().unwrap();
+        assert!(refused.status.code() == Some(2) && stderr(&refused).contains(said), "{}", stderr(&refused));
+    }
     // The same of packed standard input.
     fs::write(at("ask.zst"), zstd::encode_all(&fs::read(at("ask")).unwrap()[..], 3).unwrap()).unwrap();
     let mut piped = asyncsgd();

@@ -1,6 +1,6 @@
 //! `asyncsgd predict`.
 
-use super::load::Labels;
+use super::load::{self, Labels};
 use super::models;
 use super::options::TableArgs;
 use super::output::Output;
@@ -21,7 +21,7 @@ pub struct Args {
     /// Data of any form that train reads; - is standard input. Without it: the held-out part of the embedded
     /// flights
     pub data: Option<PathBuf>,
-    /// The model, as train --save or LIBLINEAR wrote it
+    /// The model, as train --save or LIBLINEAR wrote it, or word vectors in word2vec's formats
     #[arg(long, short, value_name = "FILE")]
     pub model: PathBuf,
     /// Where predictions go [default: standard output]
@@ -155,7 +155,10 @@ impl Args {
     /// As [`Loader::load`].
     pub fn rows(&self, path: &Path, labels: &Labels, like: &Dataset, one_based: bool) -> Result<Dataset> {
         let loader = Loader::new(path).like(like).zero_based(self.zero_based || !one_based).unlabelled();
-        labels.on(loader, labels.file.as_deref()).load()
+        let data = labels.on(loader, labels.file.as_deref()).load()?;
+        load::check_indices(self.zero_based, std::iter::once(&data))?;
+        load::warn_of_bytes(&data);
+        Ok(data)
     }
 }
 

@@ -3,6 +3,7 @@
 mod liblinear;
 mod named;
 mod tensors;
+mod word2vec;
 
 pub use named::{Tensor, TensorModel};
 

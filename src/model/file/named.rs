@@ -1,6 +1,6 @@
 //! Models that are not linear, as safetensors files: named tensors, and what the kind of model has to say of itself.
 
-use super::{Precision, tensors};
+use super::{Precision, tensors, word2vec};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::real::Real;
@@ -116,14 +116,17 @@ impl TensorModel {
         output::write(path, &bytes.map_err(|e| refused(&e))?)
     }
 
-    /// Reads a model; `None` where the file is no such one: a linear model, or something else.
+    /// Reads a model, or word vectors in word2vec's text or binary format; `None` where the file is no such one: a
+    /// linear model, or something else.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read; [`Error::Input`] where it is damaged.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
         let file = path.display().to_string();
-        let Ok((_, metadata)) = SafeTensors::read_metadata(&bytes) else { return Ok(None) };
+        let Ok((_, metadata)) = SafeTensors::read_metadata(&bytes) else {
+            return word2vec::read(&bytes, &file);
+        };
         let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(tensors::ENTRY));
         let value = entry.and_then(|entry| serde_json::from_str::<serde_json::Value>(entry).ok());
         let Some(value) = value.filter(|value| value.get("model").is_some()) else { return Ok(None) };
