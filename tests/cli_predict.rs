@@ -194,6 +194,35 @@ fn what_is_said_of_csv_is_of_the_one_of_two_files_that_is() {
     assert!(stderr(&out).ends_with(said), "{}", stderr(&out));
 }
 
+/// A model knows whether it was trained on bytes, and indices are counted where there are some.
+#[test]
+fn how_values_and_columns_were_meant_is_told() {
+    let folder = folder();
+    let images = [&[0, 0, 8, 2, 0, 0, 0, 4, 0, 0, 0, 2][..], &[0, 255, 51, 0, 0, 204, 102, 0]].concat();
+    fs::write(folder.path().join("images"), images).unwrap();
+    fs::write(folder.path().join("labels"), "1\n2\n1\n2\n").unwrap();
+    fs::write(folder.path().join("t.csv"), "a,b,y\n0,255,1\n51,0,2\n").unwrap();
+    let warned = "warning: t.csv: has values above 1, but the training data were bytes,";
+    for model in ["linear", "softmax", "fm:2"] {
+        let train = "train images --labels labels -j 1 --quiet --save m.safetensors --test t.csv --model";
+        let out = in_folder(&folder, &format!("{train} {model}"));
+        assert!(out.status.success() && stderr(&out).starts_with(warned), "{model}: {}", stderr(&out));
+        let out = in_folder(&folder, "predict --model m.safetensors t.csv");
+        assert!(out.status.success() && stderr(&out).starts_with(warned), "{model}: {}", stderr(&out));
+        let out = in_folder(&folder, "predict --model m.safetensors images");
+        assert!(out.status.success() && !stderr(&out).contains("warning"), "{model}: {}", stderr(&out));
+    }
+    let said = "t.csv: found no LIBSVM text, expected no indices from 0 (--zero-based)";
+    for line in ["train t.csv", "predict t.csv --model m.safetensors", "data info t.csv"] {
+        let out = in_folder(&folder, &format!("{line} --zero-based"));
+        assert_eq!((out.status.code(), stderr(&out).contains(said)), (Some(2), true), "{}", stderr(&out));
+    }
+    // Of one of two files is enough.
+    fs::write(folder.path().join("t.svm"), "1 0:3\n2 1:4\n").unwrap();
+    let out = in_folder(&folder, "train t.csv --test t.svm --zero-based -j 1 --quiet");
+    assert!(out.status.success(), "{}", stderr(&out));
+}
+
 #[test]
 fn options_that_a_model_does_not_take_are_refused_together() {
     let folder = folder();

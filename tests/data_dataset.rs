@@ -229,3 +229,40 @@ fn an_intercept_is_followed_and_not_written() {
     test.write_libsvm(&mut text).unwrap();
     assert_eq!(text, b"2 4:1\n1 1:7 2:8\n");
 }
+
+#[test]
+fn bytes_and_other_numbers_are_not_mistaken_for_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = folder.path().join("labels");
+    std::fs::write(&labels, "1\n2\n").unwrap();
+    let load = |name: &str, file: &[u8], like: Option<&Dataset>| {
+        let loader = Loader::bytes(name, file);
+        let loader = if name == "table" { loader } else { loader.labels(&labels) };
+        like.into_iter().fold(loader, Loader::like).load().unwrap()
+    };
+    let images = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 255, 51, 0];
+    let of_bytes = |like: Option<&Dataset>| load("images", &images, like);
+    let of_floats = |like: Option<&Dataset>| load("table", b"a,b,y\n0,255,1\n51,0,2\n", like);
+    let of_shares = |like: Option<&Dataset>| load("table", b"a,b,y\n0,1,1\n0.2,0,2\n", like);
+    for (train, bytes) in
+        [(of_bytes(None), Some(true)), (of_floats(None), Some(false)), (of_shares(None), None)]
+    {
+        assert_eq!((train.unlike_bytes(), train.columns().bytes), (None, bytes));
+        // Also by what a saved model knows of it.
+        let row = Dataset::from_csr(vec![0, 0], Vec::new(), Vec::new(), vec![0.0], 2).unwrap();
+        let known = Columns { bytes, ..Columns::default() };
+        for train in [row.with_columns(known).unwrap(), train] {
+            let told = of_bytes(Some(&train)).unlike_bytes();
+            let said = "images: has bytes, which became shares of 1 (x/255), but the training data had values above 1";
+            assert_eq!(told.as_deref(), (bytes == Some(false)).then_some(said));
+            let told = of_floats(Some(&train)).unlike_bytes();
+            let said = "table: has values above 1, but the training data were bytes, which became shares of 1 (x/255)";
+            assert_eq!(told.as_deref(), (bytes == Some(true)).then_some(said));
+            assert_eq!(of_shares(Some(&train)).unlike_bytes(), None);
+            let rows = |text: &str| Loader::bytes("t", text).like(&train).load().unwrap().unlike_bytes();
+            assert_eq!((rows("1 1:255\n").is_some(), rows("1 1:0.5\n")), (bytes == Some(true), None));
+        }
+    }
+    // Each tells of its own values.
+    assert!(of_bytes(Some(&of_floats(None))).of_bytes() && !of_floats(Some(&of_bytes(None))).of_bytes());
+}

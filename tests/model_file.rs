@@ -32,6 +32,7 @@ fn example() -> SavedModel {
             label: Some("y".into()),
             classes: None,
             means: Some(vec![0.1, -2.0, 0.0, 1.5, f32::MAX]),
+            bytes: Some(false),
         },
         precision: Precision::F64,
         provenance: [("step".to_owned(), "delay-adaptive".to_owned())].into(),

@@ -3,7 +3,7 @@
 use super::options::{DataArgs, InputArgs, TableArgs};
 use super::value::Check;
 use asyncsgd::{
-    Dataset, Loader, Result,
+    Dataset, Error, Loader, Result,
     data::{self, Missing, Scale},
     model::LossKind,
 };
@@ -187,6 +187,7 @@ impl Source {
         let (train, test) = match (&self.test, self.test_fraction) {
             (Some(path), _) => {
                 let test = self.cache.warned(self.test_loader(path).like(&train).load()?);
+                warn_of_bytes(&test);
                 (train, Some(test))
             }
             (None, Some(fraction)) => {
@@ -195,6 +196,9 @@ impl Source {
             }
             (None, None) => (train, test),
         };
+        if self.data.is_some() {
+            check_indices(self.zero_based, [Some(&train), test.as_ref()].into_iter().flatten())?;
+        }
         let (train, test) = match self.scale {
             Some(scale) => {
                 let train = train.scaled(scale);
@@ -216,6 +220,30 @@ impl Source {
     fn loader(&self, path: &Path, labels: Option<&Path>) -> Loader {
         let loader = self.cache.on(Loader::new(path).zero_based(self.zero_based), path);
         self.table.on(loader, labels)
+    }
+}
+
+/// Refuses to count indices from 0 where none of the data have any.
+///
+/// # Errors
+/// [`Error::Usage`] for these.
+pub fn check_indices<'a>(
+    zero_based: bool,
+    mut data: impl Iterator<Item = &'a Dataset> + Clone,
+) -> Result<()> {
+    match data.clone().next() {
+        Some(first) if zero_based && !data.any(Dataset::has_indices) => {
+            let line = "found no LIBSVM text, expected no indices from 0 (--zero-based)";
+            Err(Error::usage(format!("{}: {line}", first.name())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says where bytes and other numbers seem to be mistaken for each other.
+pub fn warn_of_bytes(data: &Dataset) {
+    if let Some(line) = data.unlike_bytes() {
+        super::say(format_args!("warning: {line}"));
     }
 }
 

@@ -255,7 +255,8 @@ impl Entry {
         let (rows, name) = (Arc::new(rows), String::new());
         let cached = Cached { read: true, ..Cached::default() };
         let lines = lines.into();
-        Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached }, origin))
+        let (classes, bytes) = (None, None);
+        Ok((Dataset { rows, labels, order, numbering, bytes, classes, name, hash, lines, cached }, origin))
     }
 
     /// Writes the entry, whole or not at all.

@@ -22,6 +22,9 @@ pub struct Columns {
     /// The mean of each feature, by original id, where means stand for missing values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub means: Option<Vec<f32>>,
+    /// Whether the values were bytes, which became shares of 1; `Some(false)` where they were not and some are above 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<bool>,
 }
 
 impl Columns {
@@ -59,6 +62,22 @@ impl Dataset {
             names.pop();
         }
         columns
+    }
+
+    /// Words for that of these data and of those that they are [like](crate::Loader::like) one had bytes, which became
+    /// shares of 1, and the other had numbers above 1: most likely one was to be divided by 255, too. Before they are
+    /// scaled.
+    pub fn unlike_bytes(&self) -> Option<String> {
+        let name = self.name();
+        match (self.bytes, self.numbering.columns.bytes) {
+            (Some(false), Some(true)) => Some(format!(
+                "{name}: has values above 1, but the training data were bytes, which became shares of 1 (x/255)"
+            )),
+            (Some(true), Some(false)) => Some(format!(
+                "{name}: has bytes, which became shares of 1 (x/255), but the training data had values above 1"
+            )),
+            _ => None,
+        }
     }
 
     /// The data with columns of which this is known. Rows stay as they are: it is for what is read

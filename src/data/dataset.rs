@@ -22,6 +22,8 @@ pub struct Dataset {
     pub(super) labels: Vec<f32>,
     pub(super) order: Vec<u32>,
     pub(super) numbering: Arc<Numbering>,
+    /// As [`Columns::bytes`], of these data.
+    pub(super) bytes: Option<bool>,
     pub(super) classes: Option<Vec<f32>>,
     pub(super) name: String,
     pub(super) hash: String,
@@ -46,8 +48,6 @@ pub(super) struct Numbering {
     pub intercept: bool,
     /// What the source's values were multiplied by, by original id.
     pub factors: Option<Vec<f32>>,
-    /// Whether the source's values are bytes, which became shares of 1.
-    pub bytes: bool,
 }
 
 impl Dataset {
@@ -112,6 +112,7 @@ impl Dataset {
             labels,
             order,
             numbering,
+            bytes: None,
             classes: None,
             name: "arrays".into(),
             hash,
@@ -211,7 +212,12 @@ impl Dataset {
 
     /// Whether the source's values are bytes (idx, `.npy` of type u1), which were multiplied by 1/255.
     pub fn of_bytes(&self) -> bool {
-        self.numbering.bytes
+        self.bytes == Some(true)
+    }
+
+    /// Whether the source is LIBSVM text, whose values each have an index.
+    pub fn has_indices(&self) -> bool {
+        !self.lines.is_empty()
     }
 
     /// The name of the source: the file as the user named it.
@@ -283,6 +289,7 @@ impl Dataset {
             labels,
             order: positions.iter().map(|&p| self.order[p as usize]).collect(),
             numbering,
+            bytes: self.bytes,
             classes: self.classes.clone(),
             name: self.name.clone(),
             hash: self.hash.clone(),

@@ -184,7 +184,7 @@ impl Loader {
         if let Some(like) = self.like.as_mut().filter(|_| factors.is_some()) {
             *like = Arc::new(Numbering { factors: None, ..(**like).clone() });
         }
-        let data = match (&self.cache, &self.input) {
+        let mut data = match (&self.cache, &self.input) {
             (Some(folder), Input::File(path)) if self.table.suit(None, &name).is_ok() => {
                 self.cached(&Entry::new(folder, path, self.shape()), path, &name, bytes)
             }
@@ -193,6 +193,11 @@ impl Loader {
                 data
             }),
         }?;
+        // Tables have looked; rows of indices do only where it matters.
+        let of_bytes = data.numbering.columns.bytes == Some(true);
+        if of_bytes && data.bytes.is_none() && data.rows.arrays().2.iter().any(|&value| value > 1.0) {
+            data.bytes = Some(false);
+        }
         Ok(match factors {
             Some(factors) => data.multiplied(&factors),
             None => data,
@@ -334,7 +339,8 @@ impl Loader {
         let rows = Arc::new(counts.into_iter().fold(rows, Rows::counted));
         let (name, cached) = (name.to_owned(), Cached::default());
         let (labels, lines) = (placed.labels, lines.into());
-        Ok((Dataset { rows, labels, order, numbering, classes: None, name, hash, lines, cached }, true))
+        let (classes, bytes) = (None, None);
+        Ok((Dataset { rows, labels, order, numbering, bytes, classes, name, hash, lines, cached }, true))
     }
 }
 

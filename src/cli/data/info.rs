@@ -1,6 +1,6 @@
 //! `asyncsgd data info`.
 
-use crate::cli::load::{Cache, Labels};
+use crate::cli::load::{Cache, Labels, check_indices};
 use crate::cli::options::TableArgs;
 use crate::cli::print;
 use crate::cli::value::Check;
@@ -45,7 +45,9 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Dataset::flights(0)?.0,
         Some(path) => {
             let loader = args.cache.on(Loader::new(path).zero_based(args.zero_based), path);
-            args.cache.warned(table.on(loader, table.file.as_deref()).load()?)
+            let data = args.cache.warned(table.on(loader, table.file.as_deref()).load()?);
+            check_indices(args.zero_based, std::iter::once(&data))?;
+            data
         }
     };
     let seconds = start.elapsed().as_secs_f64();

@@ -22,7 +22,7 @@ impl Table {
         (like, at_least, seed, zero_based): (Option<&Arc<Numbering>>, usize, u64, bool),
     ) -> Result<Dataset> {
         let (count, found) = (self.rows(), self.features);
-        let Table { mut starts, mut ids, mut values, labels, full, bytes, columns, .. } = self;
+        let Table { mut starts, mut ids, mut values, labels, full, bytes, mut columns, .. } = self;
         let most = like.map(|like| like.ids.len() - usize::from(like.intercept));
         let trained = like.map(|like| &like.columns);
         // Where both have names, columns go by them, else by their place. Of each column the original id.
@@ -45,6 +45,8 @@ impl Table {
             let missing = ids.iter().zip(&mut values).filter(|(_, value)| value.is_nan());
             missing.for_each(|(&id, value)| *value = means[to[id as usize] as usize]);
         }
+        let bytes = if bytes { Some(true) } else { values.iter().any(|&value| value > 1.0).then_some(false) };
+        columns.bytes = bytes;
         if full && found >= WIDE && SPARSE * (count * found - ids.len()) < count * found {
             (starts, ids, values) = with_zeros(&starts, &ids, &values, found);
         }
@@ -67,7 +69,7 @@ impl Table {
         let mut placed = layout::gather(&rows, &labels, &order);
         let numbering = like.cloned().unwrap_or_else(|| {
             let ids = layout::by_frequency(&occurrences(&placed.ids, features));
-            Arc::new(Numbering { ids, columns, one_based: !zero_based, bytes, ..Numbering::default() })
+            Arc::new(Numbering { ids, columns, one_based: !zero_based, ..Numbering::default() })
         });
         let rank = layout::inverse(&numbering.ids);
         let rank: Vec<u32> = to.into_iter().map(|id| rank[id as usize]).collect();
@@ -78,6 +80,7 @@ impl Table {
             labels: placed.labels,
             order,
             numbering,
+            bytes,
             classes: None,
             name: name.to_owned(),
             hash,
