@@ -64,6 +64,14 @@ impl Dataset {
         columns
     }
 
+    /// Looks for values above 1 in rows of indices, where the training data were bytes; tables have looked.
+    pub(super) fn look_for_numbers(&mut self) {
+        let unlike = self.bytes.is_none() && self.numbering.columns.bytes == Some(true);
+        if unlike && self.rows.arrays().2.iter().any(|&value| value > 1.0) {
+            self.bytes = Some(false);
+        }
+    }
+
     /// Words for that of these data and of those that they are [like](crate::Loader::like) one had bytes, which became
     /// shares of 1, and the other had numbers above 1: most likely one was to be divided by 255, too. Before they are
     /// scaled.

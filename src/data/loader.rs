@@ -193,11 +193,7 @@ impl Loader {
                 data
             }),
         }?;
-        // Tables have looked; rows of indices do only where it matters.
-        let of_bytes = data.numbering.columns.bytes == Some(true);
-        if of_bytes && data.bytes.is_none() && data.rows.arrays().2.iter().any(|&value| value > 1.0) {
-            data.bytes = Some(false);
-        }
+        data.look_for_numbers();
         Ok(match factors {
             Some(factors) => data.multiplied(&factors),
             None => data,
