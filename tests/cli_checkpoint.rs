@@ -266,9 +266,9 @@ fn where_a_checkpoint_cannot_stand_is_told_before_training() {
     let (code, text) = to("a/b/c");
     assert_eq!(code, Some(1));
     assert!(text.starts_with("error: a/b/c: cannot create: "), "{text}");
-    // Another run's file is replaced, but not in silence.
+    // Another run's file will be replaced, but not in silence.
     assert_eq!(to("c"), (Some(0), String::new()));
-    let warning = "warning: c: replaces the checkpoint of another run; --resume continues it\n";
+    let warning = "warning: c: the checkpoint that is there will be replaced; --resume continues it\n";
     assert_eq!(to("c"), (Some(0), warning.into()));
     assert_eq!(said_in(directory, &["train", "--resume", "c", "-qe1"]), (Some(0), String::new()));
     // What the file cannot keep.

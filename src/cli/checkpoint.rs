@@ -83,7 +83,7 @@ impl Checkpoints {
         if !going_on && Checkpoint::is_at(path) {
             let path = path.display();
             super::say(format_args!(
-                "warning: {path}: replaces the checkpoint of another run; --resume continues it"
+                "warning: {path}: the checkpoint that is there will be replaced; --resume continues it"
             ));
         }
         Ok(())

@@ -274,8 +274,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
-    /// Calls `observer` on the thread that runs the trainer: at the start, several times a second, and after
-    /// each epoch. Workers are not slowed.
+    /// Calls `observer` on the thread that runs the trainer: at the start, several times a second, after each epoch, and
+    /// where a checkpoint was not written. Workers are not slowed.
     pub fn observe(mut self, observer: impl FnMut(Event<'_>) + Send + 'a) -> Self {
         self.observer = Box::new(observer);
         self
