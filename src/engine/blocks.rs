@@ -111,12 +111,16 @@ fn automatic_rows(workers: usize, examples: usize, counts: Option<&[u32]>, copie
     let shortest = (examples / (100 * workers)).min(longest);
     let publishing = if copies { COPIED } else { PUBLISHING };
     let worth = counts.map_or(0, |counts| {
-        let nonzeros: f64 = counts.iter().map(|&c| f64::from(c)).sum();
         let share = shortest as f64 / examples as f64;
-        let published: f64 = counts.iter().map(|&c| (f64::from(c) * share).min(1.0)).sum();
-        (publishing * published * examples as f64 / nonzeros.max(1.0)) as usize
+        let sure = counts.partition_point(|&c| f64::from(c) * share >= 1.0);
+        let published = sure as f64 + sum(&counts[sure..]) * share;
+        (publishing * published * examples as f64 / sum(counts).max(1.0)) as usize
     });
     worth.clamp(shortest, longest).min(MAX_ROWS)
+}
+
+fn sum(counts: &[u32]) -> f64 {
+    counts.iter().map(|&c| u64::from(c)).sum::<u64>() as f64
 }
 
 /// How many parameters a block of `rows` touches at least `touches` times, on average.
@@ -126,7 +130,6 @@ fn touched_by(counts: &[u32], touches: f64, rows: usize, examples: usize) -> usi
 
 /// The share of the nonzeros on parameters that a block touches at least once.
 fn hot_share(counts: &[u32], rows: usize, examples: usize) -> f64 {
-    let sum = |counts: &[u32]| counts.iter().map(|&c| f64::from(c)).sum::<f64>();
     sum(&counts[..touched_by(counts, 1.0, rows, examples)]) / sum(counts).max(1.0)
 }
 

@@ -4,6 +4,7 @@ use super::blocks;
 use super::plan::Plan;
 use crate::model::{Grid, Parts};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::ops::Range;
@@ -66,10 +67,14 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Lays down the epochs up to the next evaluation, the first of which begins at `begin`, and returns the number
-    /// of chunks in one. In the first epoch the examples come as they lie, for they were shuffled when they were
-    /// loaded; later the pieces are shuffled.
-    pub(super) fn lay(&self, begin: f64, plan: &Plan, rng: &mut Xoshiro256PlusPlus) -> u64 {
+    /// Lays down the epochs of the n-th phase, from one evaluation to the next, and returns the number of chunks in one.
+    /// In the first epoch the examples come as they lie, for they were shuffled when they were loaded; later the pieces
+    /// are shuffled. The order depends on the seed and the phase alone, so that a run that is resumed begins at once.
+    pub(super) fn lay(&self, phase: u64, plan: &Plan) -> u64 {
+        let begin = (phase * plan.evaluate_every as u64) as f64;
+        // An odd factor other than SplitMix64's own, by which the generator's words for one seed follow each other.
+        let seed = plan.seed ^ phase.wrapping_mul(0xd134_2543_de82_ef95);
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
         if let Some((grid, side)) = &self.grid {
             return self.lay_grid(grid, *side, begin, plan, rng);
         }

@@ -15,8 +15,6 @@ use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
 use crate::real::Real;
 use crate::sync::Arc;
-use rand::SeedableRng;
-use rand_xoshiro::Xoshiro256PlusPlus;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -74,15 +72,10 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     /// Runs epoch after epoch until there is a reason to stop.
     pub(super) fn watch(&mut self) -> Stop {
         let _stop = StopAtEnd(self.gate);
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.plan.seed);
         // Until all workers have arrived for the first time.
         while self.gate.rest(TICK) == Rest::Working {}
         let span = self.plan.evaluate_every as f64;
         let mut resumed = self.taken > 0;
-        // A run that is resumed has drawn the orders of its epochs before.
-        for phase in 0..self.phases {
-            self.course.lay(phase as f64 * span, self.plan, &mut rng);
-        }
         let mut stop = match self.series.last() {
             None => self.evaluate(),
             Some(&last) if self.taken == 0 => self.reason(last),
@@ -95,13 +88,13 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             // The first time a run that is resumed is in the middle of an order, too, which has to be laid down.
             let resuming = std::mem::take(&mut resumed);
             let laid = self.taken > 0 && !resuming;
-            let begin = (self.phases - u64::from(laid)) as f64 * span;
+            let phase = self.phases - u64::from(laid);
+            let begin = phase as f64 * span;
             if begin >= self.plan.epochs {
                 return Stop::Epochs;
             }
             self.gate.close();
-            let chunks =
-                if laid { self.course.chunks() as u64 } else { self.course.lay(begin, self.plan, &mut rng) };
+            let chunks = if laid { self.course.chunks() as u64 } else { self.course.lay(phase, self.plan) };
             // The last epoch may be a part of one.
             let whole = ((self.plan.epochs - begin).clamp(0.0, span) * chunks as f64).round() as u64;
             if whole == 0 {

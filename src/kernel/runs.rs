@@ -1,5 +1,7 @@
 //! One constant a parameter that is the same over long runs of neighbours.
 
+use rayon::prelude::*;
+
 /// Neighbours that share one entry of the short table.
 const RUN: usize = 16;
 
@@ -33,14 +35,14 @@ pub struct Constants {
 }
 
 impl Constants {
-    /// The constants, one a parameter. O(length).
+    /// The constants, one a parameter. O(length), in parallel.
     ///
     /// # Panics
     /// If one is NaN.
     pub fn new(each: Vec<f32>) -> Self {
         assert!(!each.iter().any(|x| x.is_nan()), "constants are numbers");
         let agree = |run: &[f32]| if run.iter().all(|x| *x == run[0]) { run[0] } else { f32::NAN };
-        let run: Vec<f32> = each.chunks(RUN).map(agree).collect();
+        let run: Vec<f32> = each.par_chunks(RUN).with_min_len(1 << 10).map(agree).collect();
         let (mut head, mut exceptions) = (run.len(), 0);
         for (at, run) in run.iter().enumerate().rev() {
             exceptions += usize::from(run.is_nan());

@@ -71,7 +71,8 @@ impl<'d, L: Loss> Linear<'d, L> {
             _ if Some(i) == bias => 0.0,
             count => (rows.len() as f64 / f64::from(count)) as f32,
         };
-        let rarity = Constants::new(counts.iter().enumerate().map(rarity).collect());
+        let rarity = counts.par_iter().enumerate().with_min_len(1 << 14).map(rarity).collect();
+        let rarity = Constants::new(rarity);
         Self { rows, labels, loss, l2, l1, counts, rarity, bias, curvature, squares }
     }
 

@@ -28,7 +28,7 @@ use std::marker::PhantomData;
 /// [`Params::writer`] or [`Params::locked`]. Those of a [`Hogwild`](crate::Hogwild) or of a run are for their workers to
 /// write: nobody counts what others write, and a worker that runs alone overwrites it.
 pub struct Params<T: Real = f32> {
-    cells: Box<[T::Atomic]>,
+    cells: Vec<T::Atomic>,
     start: usize,
     len: usize,
     lock: Mutex<()>,
@@ -62,14 +62,13 @@ impl<T: Real> Params<T> {
         const ALIGN: usize = if cfg!(loom) { 1 } else { 128 };
         // Whole cells of slack before the first parameter: aligned without an unsafe allocation.
         let slack = ALIGN / size_of::<T>();
-        let cells: Box<[T::Atomic]> = (0..len + slack).map(|_| T::Atomic::new(T::ZERO)).collect();
+        let mut cells: Vec<T::Atomic> = Vec::with_capacity(len + slack);
         let address = cells.as_ptr() as usize;
         let start = (address.next_multiple_of(ALIGN) - address) / size_of::<T>();
-        let params = Self { cells, start, len, lock: Mutex::new(()), claim: false };
-        for (i, cell) in params.cells().iter().enumerate() {
-            cell.set(value(i));
-        }
-        params
+        // Each written once, and where they stay: within the capacity nothing moves.
+        cells.extend((0..start).map(|_| T::Atomic::new(T::ZERO)));
+        cells.extend((0..len).map(|i| T::Atomic::new(value(i))));
+        Self { cells, start, len, lock: Mutex::new(()), claim: false }
     }
 
     /// For several workers that write what they have read: a row's cache lines are taken from the other cores when it

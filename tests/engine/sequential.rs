@@ -12,11 +12,11 @@ use std::ops::Range;
 /// data, chunk by chunk; from the second epoch on the chunks are shuffled; the rate stays for a chunk.
 fn in_order<T: Real>(run: &Run<T>, examples: usize, mut batch: impl FnMut(Range<usize>, f64)) {
     let (plan, chunks) = (&run.plan, examples.div_ceil(run.plan.chunk));
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(plan.seed);
-    for epoch in 0..plan.epochs.ceil() as usize {
+    for epoch in 0..plan.epochs.ceil() as u64 {
         let mut order: Vec<usize> = (0..chunks).collect();
         if epoch > 0 {
-            order.shuffle(&mut rng);
+            let seed = plan.seed ^ epoch.wrapping_mul(0xd134_2543_de82_ef95);
+            order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
         }
         let begin = epoch as f64;
         let part = ((plan.epochs - begin).min(1.0) * chunks as f64).round() as usize;
