@@ -18,96 +18,131 @@ pub(super) fn available() -> bool {
         && std::arch::is_x86_feature_detected!("cmpxchg16b")
 }
 
-/// Σ values[k]·cells[ids[k]], eight nonzeros a turn in eight accumulators, each by a load of the id, a load of
-/// the cell and a fused multiply-add from memory: three loads a nonzero, which is what the core's load ports
-/// bound. AVX2's gather instruction was slower on Zen 3.
+/// Loads the cells of the four nonzeros from `{k}` + an offset on into a vector: of two ids by one load, and each cell by a
+/// load of its own, which is one relaxed atomic load. Overwrites `{a}`, `{b}` and `{c}`.
+macro_rules! gather4 {
+    ($to:literal, $offset:literal) => {
+        concat!(
+            "mov {a}, [{ids} + 4*{k} + 4*",
+            $offset,
+            "]\n",
+            "mov {b}, [{ids} + 4*{k} + 4*",
+            $offset,
+            " + 8]\n",
+            "mov {c:e}, {a:e}\n",
+            "shr {a}, 32\n",
+            "vmovss ",
+            $to,
+            ", [{w} + 4*{c}]\n",
+            "vinsertps ",
+            $to,
+            ", ",
+            $to,
+            ", dword ptr [{w} + 4*{a}], 0x10\n",
+            "mov {c:e}, {b:e}\n",
+            "shr {b}, 32\n",
+            "vinsertps ",
+            $to,
+            ", ",
+            $to,
+            ", dword ptr [{w} + 4*{c}], 0x20\n",
+            "vinsertps ",
+            $to,
+            ", ",
+            $to,
+            ", dword ptr [{w} + 4*{b}], 0x30\n",
+        )
+    };
+}
+
+/// Lanes that count of the last eight nonzeros of a row: from its number n on, the last n.
+static LAST: [i32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
+
+/// Σ values[k]·cells[ids[k]], eight nonzeros a turn: cells are put together in vectors, so that there are fewer loads
+/// of floats, two a cycle at most, than the two a nonzero of one by one. AVX2's gather instruction was slower on Zen 3.
+///
+/// The turns are for all but the last one to eight nonzeros. Those come first, as they are the rare ones, whose cache
+/// lines may be far: together with such before them that make up eight, which are not counted there. So how long a row
+/// is makes no branch but the number of turns.
 ///
 /// # Safety
 /// Every id of the row must be an element of `cells`; the machine must have AVX2 and FMA.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn gather_dot(cells: *const f32, row: Row<'_>) -> f32 {
     let n = row.len();
-    let whole = n & !7;
     let (ids, values) = (row.ids().as_ptr(), row.values().as_ptr());
     let sum: f32;
-    // SAFETY: the loop reads ids and values below `n` and cells at those ids, all promised by the caller.
+    if n < 8 {
+        // SAFETY: the loop reads ids and values below `n` and cells at those ids, all promised by the caller.
+        unsafe {
+            asm!(
+                "vxorps {s}, {s}, {s}",
+                "test {k}, {k}",
+                "jz 3f",
+                "2:",
+                "mov {a:e}, [{ids} + 4*{k} - 4]",
+                "vmovss {x}, [{w} + 4*{a}]",
+                "vfmadd231ss {s}, {x}, dword ptr [{v} + 4*{k} - 4]",
+                "dec {k}",
+                "jnz 2b",
+                "3:",
+                k = inout(reg) n => _,
+                a = out(reg) _,
+                ids = in(reg) ids,
+                v = in(reg) values,
+                w = in(reg) cells,
+                s = out(xmm_reg) sum,
+                x = out(xmm_reg) _,
+                options(nostack, readonly),
+            );
+        }
+        return sum;
+    }
+    let turns = (n - 1) & !7;
+    // SAFETY: the code reads ids and values below `n`, which is at least 8, and cells at those ids, all promised by the
+    // caller; and eight of LAST from 1 to 8 on.
     unsafe {
         asm!(
+            gather4!("{s2}", "0"),
+            gather4!("{s3}", "4"),
+            "vandps {s2}, {s2}, [{mask}]",
+            "vandps {s3}, {s3}, [{mask} + 16]",
+            "vmulps {s2}, {s2}, [{v} + 4*{k}]",
+            "vmulps {s3}, {s3}, [{v} + 4*{k} + 16]",
             "vxorps {s0}, {s0}, {s0}",
             "vxorps {s1}, {s1}, {s1}",
-            "vxorps {s2}, {s2}, {s2}",
-            "vxorps {s3}, {s3}, {s3}",
-            "vxorps {s4}, {s4}, {s4}",
-            "vxorps {s5}, {s5}, {s5}",
-            "vxorps {s6}, {s6}, {s6}",
-            "vxorps {s7}, {s7}, {s7}",
             "xor {k:e}, {k:e}",
-            "test {whole}, {whole}",
+            "test {turns}, {turns}",
             "jz 3f",
             "2:",
-            "mov {a:e}, [{ids} + 4*{k}]",
-            "mov {b:e}, [{ids} + 4*{k} + 4]",
-            "vmovss {x}, [{w} + 4*{a}]",
-            "vmovss {y}, [{w} + 4*{b}]",
-            "vfmadd231ss {s0}, {x}, dword ptr [{v} + 4*{k}]",
-            "vfmadd231ss {s1}, {y}, dword ptr [{v} + 4*{k} + 4]",
-            "mov {a:e}, [{ids} + 4*{k} + 8]",
-            "mov {b:e}, [{ids} + 4*{k} + 12]",
-            "vmovss {x}, [{w} + 4*{a}]",
-            "vmovss {y}, [{w} + 4*{b}]",
-            "vfmadd231ss {s2}, {x}, dword ptr [{v} + 4*{k} + 8]",
-            "vfmadd231ss {s3}, {y}, dword ptr [{v} + 4*{k} + 12]",
-            "mov {a:e}, [{ids} + 4*{k} + 16]",
-            "mov {b:e}, [{ids} + 4*{k} + 20]",
-            "vmovss {x}, [{w} + 4*{a}]",
-            "vmovss {y}, [{w} + 4*{b}]",
-            "vfmadd231ss {s4}, {x}, dword ptr [{v} + 4*{k} + 16]",
-            "vfmadd231ss {s5}, {y}, dword ptr [{v} + 4*{k} + 20]",
-            "mov {a:e}, [{ids} + 4*{k} + 24]",
-            "mov {b:e}, [{ids} + 4*{k} + 28]",
-            "vmovss {x}, [{w} + 4*{a}]",
-            "vmovss {y}, [{w} + 4*{b}]",
-            "vfmadd231ss {s6}, {x}, dword ptr [{v} + 4*{k} + 24]",
-            "vfmadd231ss {s7}, {y}, dword ptr [{v} + 4*{k} + 28]",
+            gather4!("{x}", "0"),
+            gather4!("{y}", "4"),
+            "vfmadd231ps {s0}, {x}, [{v} + 4*{k}]",
+            "vfmadd231ps {s1}, {y}, [{v} + 4*{k} + 16]",
             "add {k}, 8",
-            "cmp {k}, {whole}",
+            "cmp {k}, {turns}",
             "jb 2b",
-            "vaddss {s0}, {s0}, {s1}",
-            "vaddss {s2}, {s2}, {s3}",
-            "vaddss {s4}, {s4}, {s5}",
-            "vaddss {s6}, {s6}, {s7}",
-            "vaddss {s0}, {s0}, {s2}",
-            "vaddss {s4}, {s4}, {s6}",
-            "vaddss {s0}, {s0}, {s4}",
-            "vxorps {s1}, {s1}, {s1}",
             "3:",
-            "cmp {k}, {n}",
-            "jae 5f",
-            "4:",
-            "mov {a:e}, [{ids} + 4*{k}]",
-            "vmovss {x}, [{w} + 4*{a}]",
-            "vfmadd231ss {s1}, {x}, dword ptr [{v} + 4*{k}]",
-            "inc {k}",
-            "cmp {k}, {n}",
-            "jb 4b",
-            "5:",
+            "vaddps {s0}, {s0}, {s1}",
+            "vaddps {s2}, {s2}, {s3}",
+            "vaddps {s0}, {s0}, {s2}",
+            "vmovhlps {s1}, {s0}, {s0}",
+            "vaddps {s0}, {s0}, {s1}",
+            "vmovshdup {s1}, {s0}",
             "vaddss {s0}, {s0}, {s1}",
-            k = out(reg) _,
+            k = inout(reg) n - 8 => _,
             a = out(reg) _,
             b = out(reg) _,
+            c = out(reg) _,
             ids = in(reg) ids,
             v = in(reg) values,
             w = in(reg) cells,
-            n = in(reg) n,
-            whole = in(reg) whole,
+            mask = in(reg) LAST.as_ptr().add(n - turns),
+            turns = in(reg) turns,
             s0 = out(xmm_reg) sum,
             s1 = out(xmm_reg) _,
             s2 = out(xmm_reg) _,
             s3 = out(xmm_reg) _,
-            s4 = out(xmm_reg) _,
-            s5 = out(xmm_reg) _,
-            s6 = out(xmm_reg) _,
-            s7 = out(xmm_reg) _,
             x = out(xmm_reg) _,
             y = out(xmm_reg) _,
             options(nostack, readonly),
