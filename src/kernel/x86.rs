@@ -151,53 +151,69 @@ pub(super) unsafe fn gather_dot(cells: *const f32, row: Row<'_>) -> f32 {
     sum
 }
 
-/// cells[id] −= a·value + s·beside[id]·cells[id] for each nonzero of the row, each by plain moves: a load and a store
-/// of 4 bytes. In the operations and the order of the scalar loop, so that both give the same bits.
+/// cells[id] −= a·value + s·beside[id]·cells[id] for each nonzero of the row, four a turn, put together in vectors as in
+/// [`gather_dot`]: a load and a store of 4 bytes for each cell. In the operations and the order of the scalar loop, so
+/// that both give the same bits.
 ///
 /// # Safety
 /// Every id of the row must be an element of `cells` and of `beside`; the machine must have AVX.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn ridge_step(cells: *mut f32, row: Row<'_>, beside: *const f32, a: f32, s: f32) {
-    let (n, even) = (row.len(), row.len() & !1);
-    // SAFETY: the loop reads ids and values below `n`, and cells and constants at those ids, all promised by the caller.
+    let (n, fours) = (row.len(), row.len() & !3);
+    // SAFETY: the loops read ids and values below `n`, and cells and constants at those ids, all promised by the caller.
     unsafe {
         asm!(
             "xor {k:e}, {k:e}",
-            "test {even}, {even}",
+            "vshufps {a}, {a}, {a}, 0",
+            "vshufps {s}, {s}, {s}, 0",
+            "test {fours}, {fours}",
             "jz 3f",
             "2:",
-            "mov {i:e}, [{ids} + 4*{k}]",
-            "mov {j:e}, [{ids} + 4*{k} + 4]",
-            "vmovss {x}, [{w} + 4*{i}]",
-            "vmovss {y}, [{w} + 4*{j}]",
-            "vmulss {t}, {s}, dword ptr [{b} + 4*{i}]",
-            "vmulss {u}, {s}, dword ptr [{b} + 4*{j}]",
-            "vmulss {t}, {t}, {x}",
-            "vmulss {u}, {u}, {y}",
-            "vmulss {p}, {a}, dword ptr [{v} + 4*{k}]",
-            "vmulss {q}, {a}, dword ptr [{v} + 4*{k} + 4]",
-            "vaddss {t}, {t}, {p}",
-            "vaddss {u}, {u}, {q}",
-            "vsubss {x}, {x}, {t}",
-            "vsubss {y}, {y}, {u}",
-            "vmovss [{w} + 4*{i}], {x}",
-            "vmovss [{w} + 4*{j}], {y}",
-            "add {k}, 2",
-            "cmp {k}, {even}",
+            "mov {h}, [{ids} + 4*{k}]",
+            "mov {j}, [{ids} + 4*{k} + 8]",
+            "mov {g:e}, {h:e}",
+            "shr {h}, 32",
+            "mov {i:e}, {j:e}",
+            "shr {j}, 32",
+            "vmovss {x}, [{w} + 4*{g}]",
+            "vinsertps {x}, {x}, dword ptr [{w} + 4*{h}], 0x10",
+            "vinsertps {x}, {x}, dword ptr [{w} + 4*{i}], 0x20",
+            "vinsertps {x}, {x}, dword ptr [{w} + 4*{j}], 0x30",
+            "vmovss {t}, [{b} + 4*{g}]",
+            "vinsertps {t}, {t}, dword ptr [{b} + 4*{h}], 0x10",
+            "vinsertps {t}, {t}, dword ptr [{b} + 4*{i}], 0x20",
+            "vinsertps {t}, {t}, dword ptr [{b} + 4*{j}], 0x30",
+            "vmulps {p}, {a}, [{v} + 4*{k}]",
+            "vmulps {t}, {s}, {t}",
+            "vmulps {t}, {t}, {x}",
+            "vaddps {t}, {t}, {p}",
+            "vsubps {x}, {x}, {t}",
+            "vmovss [{w} + 4*{g}], {x}",
+            "vextractps dword ptr [{w} + 4*{h}], {x}, 1",
+            "vextractps dword ptr [{w} + 4*{i}], {x}, 2",
+            "vextractps dword ptr [{w} + 4*{j}], {x}, 3",
+            "add {k}, 4",
+            "cmp {k}, {fours}",
             "jb 2b",
             "3:",
             "cmp {k}, {n}",
-            "jae 4f",
-            "mov {i:e}, [{ids} + 4*{k}]",
-            "vmovss {x}, [{w} + 4*{i}]",
-            "vmulss {t}, {s}, dword ptr [{b} + 4*{i}]",
+            "jae 5f",
+            "4:",
+            "mov {g:e}, [{ids} + 4*{k}]",
+            "vmovss {x}, [{w} + 4*{g}]",
+            "vmulss {t}, {s}, dword ptr [{b} + 4*{g}]",
             "vmulss {t}, {t}, {x}",
             "vmulss {p}, {a}, dword ptr [{v} + 4*{k}]",
             "vaddss {t}, {t}, {p}",
             "vsubss {x}, {x}, {t}",
-            "vmovss [{w} + 4*{i}], {x}",
-            "4:",
+            "vmovss [{w} + 4*{g}], {x}",
+            "inc {k}",
+            "cmp {k}, {n}",
+            "jb 4b",
+            "5:",
             k = out(reg) _,
+            g = out(reg) _,
+            h = out(reg) _,
             i = out(reg) _,
             j = out(reg) _,
             ids = in(reg) row.ids().as_ptr(),
@@ -205,15 +221,12 @@ pub(super) unsafe fn ridge_step(cells: *mut f32, row: Row<'_>, beside: *const f3
             w = in(reg) cells,
             b = in(reg) beside,
             n = in(reg) n,
-            even = in(reg) even,
-            a = in(xmm_reg) a,
-            s = in(xmm_reg) s,
+            fours = in(reg) fours,
+            a = inout(xmm_reg) a => _,
+            s = inout(xmm_reg) s => _,
             x = out(xmm_reg) _,
-            y = out(xmm_reg) _,
             t = out(xmm_reg) _,
-            u = out(xmm_reg) _,
             p = out(xmm_reg) _,
-            q = out(xmm_reg) _,
             options(nostack),
         );
     }
