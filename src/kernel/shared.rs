@@ -187,20 +187,30 @@ pub(crate) fn replace4(cells: &[AtomicF32; 4], old: &[f32; 4], new: &[f32; 4]) -
 pub(crate) fn prefetch_write<C>(cells: &[C], i: usize) {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if i < cells.len() {
-        super::x86::prefetch_write(&raw const cells[i]);
+        super::x86::prefetch_write(cells.as_ptr(), i);
     }
     let _ = (cells, i);
 }
 
 /// [`prefetch_write`] for each parameter of a sparse row: the cache lines come at once, where an exchange after a load
 /// that left the line with another core waits for each by itself.
+///
+/// # Panics
+/// If the row has an id outside `cells`.
 #[inline]
 pub(crate) fn prefetch_row<C>(cells: &[C], row: Row<'_>) {
-    if row.is_full() {
-        // Once a line.
-        return (0..row.len()).step_by(16).for_each(|i| prefetch_write(cells, i));
+    super::sparse::check(row, cells.len());
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    {
+        let ask = |id: u32| super::x86::prefetch_write(cells.as_ptr(), id as usize);
+        if row.is_full() {
+            // Once a line.
+            return (0..row.len() as u32).step_by(16).for_each(ask);
+        }
+        let (eights, rest) = row.ids().as_chunks::<8>();
+        eights.iter().for_each(|ids| ids.iter().for_each(|&id| ask(id)));
+        rest.iter().for_each(|&id| ask(id));
     }
-    row.ids().iter().for_each(|&id| prefetch_write(cells, id as usize));
 }
 
 #[cfg(all(test, not(loom)))]

@@ -8,7 +8,7 @@ use std::ops::{Add, AddAssign, Mul, Range};
 
 /// The panic of a row that does not fit the parameters: one comparison a row is all the checking there is.
 #[inline(always)]
-fn check(row: Row<'_>, len: usize) {
+pub(super) fn check(row: Row<'_>, len: usize) {
     assert!(row.end() <= len, "a row of {} features on {len} parameters", row.end());
 }
 

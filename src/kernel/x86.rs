@@ -232,9 +232,16 @@ pub(super) unsafe fn ridge_step(cells: *mut f32, row: Row<'_>, beside: *const f3
     }
 }
 
-/// Asks for the cache line of `cell` in a state in which it can be written.
+/// Asks for the cache line of element `i` of `cells` in a state in which it can be written.
 #[inline(always)]
-pub(super) fn prefetch_write<C>(cell: *const C) {
+pub(super) fn prefetch_write<C>(cells: *const C, i: usize) {
     // SAFETY: a hint; it neither faults nor changes memory, whatever the address.
-    unsafe { asm!("prefetchw [{}]", in(reg) cell, options(nostack, preserves_flags, readonly)) }
+    unsafe {
+        if size_of::<C>() == 4 {
+            asm!("prefetchw [{} + 4*{}]", in(reg) cells, in(reg) i, options(nostack, preserves_flags, readonly));
+        } else {
+            let cell = cells.wrapping_add(i);
+            asm!("prefetchw [{}]", in(reg) cell, options(nostack, preserves_flags, readonly));
+        }
+    }
 }
