@@ -173,7 +173,7 @@ pub(crate) fn ridge_step_shared_f32(cells: &[AtomicF32], row: Row<'_>, beside: &
     // SAFETY: the row's ids are below the number of cells. AtomicF32 has the layout of f32 and allows writing through
     // a shared reference; the kernel's aligned moves are relaxed atomic accesses on this architecture.
     let rest = unsafe { ridge_step_head(cells.as_ptr().cast::<f32>().cast_mut(), row, beside, a, s) };
-    for_each(cells, rest, beside, |_, cell, v, b| {
+    for_rest(cells, rest, beside, |_, cell, v, b| {
         let w = cell.load(Ordering::Relaxed);
         cell.store(w - (a * v + s * b * w), Ordering::Relaxed);
     });
@@ -207,7 +207,8 @@ unsafe fn ridge_step_head<'a>(cells: *mut f32, row: Row<'a>, beside: &Constants,
     row
 }
 
-/// Calls `visit(id, &cells[id], value, beside[id])` for each nonzero of the row.
+/// Calls `visit(id, &cells[id], value, beside[id])` for each nonzero of the row: first those whose constants are looked
+/// up in full, without asking each whether it is one.
 ///
 /// # Panics
 /// If the row has an id outside `cells` or `beside`.
@@ -218,6 +219,21 @@ pub(crate) fn for_each<C>(
     beside: &Constants,
     mut visit: impl FnMut(usize, &C, f32, f32),
 ) {
+    check(row, cells.len());
+    let constants = beside.head();
+    let (head, rest) = row.split(constants.len());
+    for (&id, &v) in head.ids().iter().zip(head.values()) {
+        let id = id as usize;
+        // SAFETY: ids increase strictly, so each is below head.end(), which is at most either length.
+        let (cell, beside) = unsafe { (cells.get_unchecked(id), *constants.get_unchecked(id)) };
+        visit(id, cell, v, beside);
+    }
+    for_rest(cells, rest, beside, visit);
+}
+
+/// [`for_each`] of a row that has been split: its constants are mostly looked up by their runs.
+#[inline(always)]
+fn for_rest<C>(cells: &[C], row: Row<'_>, beside: &Constants, mut visit: impl FnMut(usize, &C, f32, f32)) {
     check(row, cells.len());
     check(row, beside.len());
     for (&id, &v) in row.ids().iter().zip(row.values()) {
