@@ -244,11 +244,11 @@ real!(
     f32,
     AtomicF32,
     {
-        #[inline]
+        #[inline(always)]
         fn dot(weights: &[f32], row: Row<'_>) -> f32 {
             sparse::dot_f32(weights, row)
         }
-        #[inline]
+        #[inline(always)]
         fn ridge_step(weights: &mut [f32], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
             sparse::ridge_step_f32(weights, row, beside, a, s);
         }
@@ -262,11 +262,11 @@ real!(
         }
     },
     {
-        #[inline]
+        #[inline(always)]
         fn dot(cells: &[Self], row: Row<'_>) -> f32 {
             sparse::dot_shared_f32(cells, row)
         }
-        #[inline]
+        #[inline(always)]
         fn racy_ridge_step(cells: &[Self], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
             sparse::ridge_step_shared_f32(cells, row, beside, a, s);
         }

@@ -64,7 +64,7 @@ impl<'a> Row<'a> {
     }
 
     /// The part with ids below `id`, and the rest. O(length of the rest).
-    #[inline]
+    #[inline(always)]
     pub fn split(self, id: usize) -> (Self, Self) {
         // From the end, where a block's row has its few rare features: a binary search is mispredicted at each step.
         let at = self.ids.iter().rposition(|&i| (i as usize) < id).map_or(0, |last| last + 1);

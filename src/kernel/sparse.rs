@@ -42,7 +42,7 @@ where
 }
 
 /// [`dot`] over plain floats, by the kernel that the machine has.
-#[inline]
+#[inline(always)]
 pub(crate) fn dot_f32(cells: &[f32], row: Row<'_>) -> f32 {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
@@ -139,7 +139,7 @@ pub(crate) fn combine<'a, C: Copy + Into<f64>, S, F: Copy>(
 }
 
 /// [`dot`] over shared floats, by the kernel that the machine has.
-#[inline]
+#[inline(always)]
 pub(crate) fn dot_shared_f32(cells: &[AtomicF32], row: Row<'_>) -> f32 {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if super::vector() {
@@ -158,7 +158,7 @@ pub(crate) fn dot_shared_f32(cells: &[AtomicF32], row: Row<'_>) -> f32 {
 ///
 /// # Panics
 /// If the row has an id outside `cells` or `beside`.
-#[inline]
+#[inline(always)]
 pub(crate) fn ridge_step_f32(cells: &mut [f32], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
     check(row, cells.len());
     // SAFETY: the row's ids are below the number of floats, which are ours alone.
@@ -167,7 +167,7 @@ pub(crate) fn ridge_step_f32(cells: &mut [f32], row: Row<'_>, beside: &Constants
 }
 
 /// [`ridge_step_f32`] on shared floats: a load and a store each, between which others may write.
-#[inline]
+#[inline(always)]
 pub(crate) fn ridge_step_shared_f32(cells: &[AtomicF32], row: Row<'_>, beside: &Constants, a: f32, s: f32) {
     check(row, cells.len());
     // SAFETY: the row's ids are below the number of cells. AtomicF32 has the layout of f32 and allows writing through
@@ -198,7 +198,9 @@ unsafe fn ridge_step_head<'a>(cells: *mut f32, row: Row<'a>, beside: &Constants,
             }
             return Row::default();
         }
-        let (head, rest) = row.split(beside.head().len());
+        let head = beside.head();
+        let (head, rest) =
+            if row.end() <= head.len() { (row, Row::default()) } else { row.split(head.len()) };
         // SAFETY: the caller's promise; the head's ids are below the number of constants; the instructions are there.
         unsafe { super::x86::ridge_step(cells, head, beside.head().as_ptr(), a, s) };
         return rest;

@@ -143,7 +143,7 @@ impl<T: Real> Weights<T> for Params<T> {
         self.cells()[i].get()
     }
 
-    #[inline]
+    #[inline(always)]
     fn dot(&self, row: Row<'_>) -> T {
         if self.claim {
             shared::prefetch_row(self.cells(), row);
@@ -193,7 +193,7 @@ impl<T: Real, M: Mode> Sink<T> for Writer<'_, T, M> {
         self.failed += failed;
     }
 
-    #[inline]
+    #[inline(always)]
     fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
         self.failed += M::ridge_step(self.cells, row, beside, a, s);
     }

@@ -22,10 +22,29 @@ impl<T: Real, M> BlockView<'_, T, M> {
         self.failed
     }
 
+    /// Σ value·w\[id\] over a row that goes beyond the private part.
+    #[inline]
+    fn dot_split(&self, row: Row<'_>) -> T {
+        let (hot, rest) = row.split(self.hot.len());
+        let private = T::dot(self.hot, hot);
+        shared::prefetch_row(self.cells, rest);
+        private + T::Atomic::dot(self.cells, rest)
+    }
+
     /// How many of `len` parameters from `start` on are private.
     #[inline]
     fn hot_of(&self, start: usize, len: usize) -> usize {
         self.hot.len().saturating_sub(start).min(len)
+    }
+}
+
+impl<T: Real, M: Mode> BlockView<'_, T, M> {
+    /// A step along a row that goes beyond the private part.
+    #[inline]
+    fn ridge_step_split(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
+        let (hot, rest) = row.split(self.hot.len());
+        T::ridge_step(self.hot, hot, beside, self.times * a, s);
+        self.failed += M::ridge_step(self.cells, rest, beside, a, s);
     }
 }
 
@@ -40,15 +59,9 @@ impl<T: Real, M: Mode> Weights<T> for BlockView<'_, T, M> {
         if i < self.hot.len() { self.hot[i] } else { self.cells[i].get() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn dot(&self, row: Row<'_>) -> T {
-        let (hot, rest) = row.split(self.hot.len());
-        let private = T::dot(self.hot, hot);
-        if rest.is_empty() {
-            return private;
-        }
-        shared::prefetch_row(self.cells, rest);
-        private + T::Atomic::dot(self.cells, rest)
+        if row.end() <= self.hot.len() { T::dot(self.hot, row) } else { self.dot_split(row) }
     }
 
     #[inline]
@@ -107,12 +120,12 @@ impl<T: Real, M: Mode> Sink<T> for BlockView<'_, T, M> {
         self.failed += failed;
     }
 
-    #[inline]
+    #[inline(always)]
     fn ridge_step(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
-        let (hot, rest) = row.split(self.hot.len());
-        T::ridge_step(self.hot, hot, beside, self.times * a, s);
-        if !rest.is_empty() {
-            self.failed += M::ridge_step(self.cells, rest, beside, a, s);
+        if row.end() <= self.hot.len() {
+            T::ridge_step(self.hot, row, beside, self.times * a, s);
+        } else {
+            self.ridge_step_split(row, beside, a, s);
         }
     }
 
