@@ -90,8 +90,12 @@ impl<T: Real> Block<T> {
 
     /// Reads the hot parameters anew. After the ticket is taken, so that the delay counts what is missed.
     pub(crate) fn refresh(&mut self, cells: &[T::Atomic]) {
-        T::Atomic::copy_out(cells, &mut self.base);
-        self.local.copy_from_slice(&self.base);
+        // In parts, so that the second copy is made of what the first has just brought into the nearest cache.
+        let copies = self.base.chunks_mut(GROUP).zip(self.local.chunks_mut(GROUP));
+        for ((base, local), cells) in copies.zip(cells.chunks(GROUP)) {
+            T::Atomic::copy_out(cells, base);
+            local.copy_from_slice(base);
+        }
     }
 
     /// The parameters as the block's examples see and change them: a [ridge step](crate::Sink::ridge_step) moves the
