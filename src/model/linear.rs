@@ -198,8 +198,10 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     #[inline]
     fn gradient<W: Weights<T> + ?Sized>(&self, examples: Range<usize>, w: &W, out: &mut Residuals<T>) {
         out.residuals.clear();
-        let of = |r: usize| derivative(self.loss, w.dot(self.rows.row(r)), self.labels[r]);
-        out.residuals.extend(examples.clone().map(of));
+        // Pushed one by one: an extension by an iterator is a call of its own, which rows of a dozen nonzeros would feel.
+        for r in examples.clone() {
+            out.residuals.push(derivative(self.loss, w.dot(self.rows.row(r)), self.labels[r]));
+        }
         out.examples = examples;
     }
 
