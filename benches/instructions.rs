@@ -1,8 +1,8 @@
 //! The inner loops, each in a function of its own, for `tools/instructions.sh` to count their instructions: a
 //! regression shows without timing. Prints the kernels in use, and the elements that each loop goes through. With
-//! three arguments, rows, a block and a number of epochs, trains so by the engine and prints the nonzeros of an epoch:
-//! the difference of two numbers of epochs is what an epoch takes. Where all rows are one block, next to none of it is
-//! copying and publishing.
+//! four arguments, rows, their mean nonzeros, a block and a number of epochs, trains so by the engine and prints the
+//! nonzeros of an epoch: the difference of two numbers of epochs is what an epoch takes. Where all rows are one block, next
+//! to none of it is copying and publishing.
 
 use asyncsgd::{
     BlockSize, Dataset, Hogwild, Logistic, Objective, Params, Pin, Sink, Trainer, Update, Weights,
@@ -104,19 +104,19 @@ fn dense_axpy_cas(params: &Params<f32>, x: &[f32]) {
     params.writer::<Cas>().axpy_dense(0, x, black_box(0.5));
 }
 
-fn data(rows: usize) -> Dataset {
-    let data = Synthetic::rcv1(rows).generate().expect("a small problem").data;
+fn data(rows: usize, nonzeros: usize) -> Dataset {
+    let data = Synthetic::rcv1(rows).mean_nonzeros(nonzeros as f64).generate().expect("a small problem").data;
     data.binary().expect("two classes").laid_out(0)
 }
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    if let [rows, block, epochs] = numbers[..] {
-        let data = data(rows);
+    if let [rows, nonzeros, block, epochs] = numbers[..] {
+        let data = data(rows, nonzeros);
         engine(&data, block, epochs);
         return println!("{}", data.nonzeros());
     }
-    let data = data(1000);
+    let data = data(1000, 75);
     let model = Linear::new(data.rows(), data.labels(), LogisticLoss, 1e-3, 0.0, None);
     let (nonzeros, updates) = (data.nonzeros(), 10_000);
     let mut w = vec![0f32; data.features()];

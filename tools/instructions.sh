@@ -17,14 +17,14 @@ cargo bench --locked --no-default-features --bench instructions --no-run --messa
 program=$(sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p' "$folder/built" | tail -n 1)
 valgrind --tool=callgrind --callgrind-out-file="$folder/counts" "$program" >"$folder/elements" 2>"$folder/errors" ||
     { cat "$folder/errors" >&2; exit 1; }
-# By the engine, NAME ROWS BLOCK: what six epochs take more than one. One thread evaluates, as those that wait would count.
+# By the engine, NAME ROWS NONZEROS BLOCK: what six epochs take more than one. One thread evaluates, as those that wait would count.
 all() {
     RAYON_NUM_THREADS=1 valgrind --tool=callgrind --callgrind-out-file="$folder/all" "$program" "$@" >"$folder/nonzeros" 2>"$folder/errors" ||
         { cat "$folder/errors" >&2; exit 1; }
     sed -n 's/^totals: *//p' "$folder/all"
 }
 engine() {
-    awk -v name="$1" -v count=$(($(all "$2" "$3" 6) - $(all "$2" "$3" 1))) -v n=$((5 * $(cat "$folder/nonzeros"))) 'BEGIN { printf "%s %.3f\n", name, count / n }'
+    awk -v name="$1" -v count=$(($(all "$2" "$3" "$4" 6) - $(all "$2" "$3" "$4" 1))) -v n=$((5 * $(cat "$folder/nonzeros"))) 'BEGIN { printf "%s %.3f\n", name, count / n }'
 }
 callgrind_annotate --auto=no --inclusive=yes --threshold=100 --show-percs=no "$folder/counts" >"$folder/annotated"
 {
@@ -34,9 +34,10 @@ callgrind_annotate --auto=no --inclusive=yes --threshold=100 --show-percs=no "$f
         [ -n "$count" ] || { echo "$name: no such function in the profile" >&2; exit 1; }
         awk -v name="$name" -v count="$count" -v n="$elements" 'BEGIN { printf "%s %.3f\n", name, count / n }'
     done
-    engine engine_direct 1000 1
-    engine engine_block 1000 128
-    engine engine_private 8000 8000
+    engine engine_direct 1000 75 1
+    engine engine_block 1000 75 128
+    engine engine_private 8000 75 8000
+    engine engine_short 8000 13 8000
 } >"$folder/found"
 if [ "${1:-}" = --record ]; then
     cp "$folder/found" "$expected"

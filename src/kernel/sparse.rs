@@ -344,6 +344,9 @@ mod tests {
                     (f64::from(z) - exact).abs() < 1e-5 && dot_f32(&start, row) == z,
                     "{z} is not {exact}"
                 );
+                let mut visited = Vec::new();
+                for_each(&start, row, &beside, |i, &w, v, b| visited.push((i, w, v, b)));
+                assert!(visited.into_iter().eq(row.iter().map(|(i, v)| (i, start[i], v, beside.get(i)))));
                 let double = dot_f64(&start, row);
                 assert!((double - exact).abs() < 1e-12, "{double} is not {exact}");
                 let mut sums: Vec<f64> = start.iter().map(|&w| w.into()).collect();
