@@ -195,7 +195,7 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
         Residuals { examples: 0..0, residuals: Vec::new() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn gradient<W: Weights<T> + ?Sized>(&self, examples: Range<usize>, w: &W, out: &mut Residuals<T>) {
         out.residuals.clear();
         // Pushed one by one: an extension by an iterator is a call of its own, which rows of a dozen nonzeros would feel.

@@ -22,8 +22,9 @@ impl<T: Real, M> BlockView<'_, T, M> {
         self.failed
     }
 
-    /// Σ value·w\[id\] over a row that goes beyond the private part.
-    #[inline]
+    /// Σ value·w\[id\] over a row that goes beyond the private part. Not inlined: rows that do not would pay for its
+    /// registers.
+    #[inline(never)]
     fn dot_split(&self, row: Row<'_>) -> T {
         let (hot, rest) = row.split(self.hot.len());
         let private = T::dot(self.hot, hot);
@@ -40,7 +41,7 @@ impl<T: Real, M> BlockView<'_, T, M> {
 
 impl<T: Real, M: Mode> BlockView<'_, T, M> {
     /// A step along a row that goes beyond the private part.
-    #[inline]
+    #[inline(never)]
     fn ridge_step_split(&mut self, row: Row<'_>, beside: &Constants, a: T, s: T) {
         let (hot, rest) = row.split(self.hot.len());
         T::ridge_step(self.hot, hot, beside, self.times * a, s);
