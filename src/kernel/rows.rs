@@ -9,6 +9,9 @@ use std::ops::Range;
 /// The shortest row that counts as [full](Row::is_full).
 pub(crate) const WIDE: usize = 32;
 
+/// How many of a row's last ids are looked at one by one.
+const NEAR_END: usize = 16;
+
 /// One sparse row: feature ids, strictly increasing, each with its value.
 ///
 /// The order is an invariant that the kernels' bounds rely on: the last id is the largest.
@@ -63,11 +66,16 @@ impl<'a> Row<'a> {
         self.len() >= WIDE && self.len() == self.end()
     }
 
-    /// The part with ids below `id`, and the rest. O(length of the rest).
+    /// The part with ids below `id`, and the rest. O(log(length)).
     #[inline(always)]
     pub fn split(self, id: usize) -> (Self, Self) {
-        // From the end, where a block's row has its few rare features: a binary search is mispredicted at each step.
-        let at = self.ids.iter().rposition(|&i| (i as usize) < id).map_or(0, |last| last + 1);
+        let below = |&i: &u32| (i as usize) < id;
+        // From the end, where a block's row has its few rare features: a binary search is mispredicted at each step, and
+        // is for the rows of wide data alone.
+        let at = match self.len().checked_sub(NEAR_END) {
+            Some(last) if !below(&self.ids[last]) => self.ids[..last].partition_point(below),
+            _ => self.ids.iter().rposition(below).map_or(0, |last| last + 1),
+        };
         let (ids, values) = (self.ids.split_at(at), self.values.split_at(at));
         (Self { ids: ids.0, values: values.0 }, Self { ids: ids.1, values: values.1 })
     }

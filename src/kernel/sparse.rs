@@ -310,6 +310,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rows_are_split_at_any_id() {
+        for len in [0usize, 1, 15, 16, 17, 40] {
+            let ids: Vec<u32> = (0..len as u32).map(|k| 3 * k + 1).collect();
+            let values = vec![1.0; len];
+            for id in 0..3 * len + 3 {
+                let (below, rest) = Row::new(&ids, &values).unwrap().split(id);
+                let cut = ids.iter().filter(|&&i| (i as usize) < id).count();
+                assert_eq!((below.ids(), rest.ids()), ids.split_at(cut), "{len} ids, cut at {id}");
+            }
+        }
+    }
+
     /// The kernels against the loops that define them, on rows of every length up to three turns.
     #[test]
     fn kernels_are_the_reference() {
