@@ -75,7 +75,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         // Until all workers have arrived for the first time.
         while self.gate.rest(TICK) == Rest::Working {}
         let span = self.plan.evaluate_every as f64;
-        let mut resumed = self.taken > 0;
+        // Whether an order has been laid down of which there is something left.
+        let mut laid = false;
         let mut stop = match self.series.last() {
             None => self.evaluate(),
             Some(&last) if self.taken == 0 => self.reason(last),
@@ -85,9 +86,6 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             if let Some(stop) = stop {
                 return stop;
             }
-            // The first time a run that is resumed is in the middle of an order, too, which has to be laid down.
-            let resuming = std::mem::take(&mut resumed);
-            let laid = self.taken > 0 && !resuming;
             let phase = self.phases - u64::from(laid);
             let begin = phase as f64 * span;
             if begin >= self.plan.epochs {
@@ -95,19 +93,23 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             }
             self.gate.close();
             let chunks = if laid { self.course.chunks() as u64 } else { self.course.lay(phase, self.plan) };
-            // The last epoch may be a part of one.
+            let all = chunks * self.plan.evaluate_every as u64;
+            self.taken = self.taken.min(all);
+            // The last epoch may be a part of one, and where a run is resumed a shorter one than was done.
             let whole = ((self.plan.epochs - begin).clamp(0.0, span) * chunks as f64).round() as u64;
-            if whole == 0 {
+            let whole = whole.max(self.taken);
+            let here = self.before + self.course.done(self.taken);
+            let seen = self.series.last().filter(|last| last.examples == here);
+            if seen.is_some() && self.taken >= whole {
                 return Stop::Epochs;
             }
-            // It may have ended right there.
-            let here = self.before + self.course.done(self.taken);
-            if let Some(&last) = self.series.last().filter(|last| resuming && last.examples == here)
+            // A run that is resumed may have ended right there.
+            if let (Some(&last), false, true) = (seen, laid, self.taken > 0)
                 && let Some(stop) = self.reason(last)
             {
                 return stop;
             }
-            let least = self.taken + u64::from(!resuming);
+            let least = self.taken + u64::from(seen.is_some());
             let part = self.next_evaluation(begin, chunks).clamp(least, whole);
             if let Some(leash) = self.leash {
                 leash.set(self.hogwild.params().snapshot());
@@ -125,8 +127,11 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 self.keep(false, true);
             }
             self.examples = self.before + self.course.done(self.gate.taken());
-            let ended = part == whole;
-            (self.taken, self.before) = if ended { (0, self.examples) } else { (part, self.before) };
+            let ended = part == all;
+            laid = !ended;
+            // What became infinite leaves the rest of its part.
+            (self.taken, self.before) =
+                if ended { (0, self.examples) } else { (self.gate.taken(), self.before) };
             if let Some(leash) = self.leash {
                 leash.copy_to(self.hogwild.params());
             }
@@ -134,7 +139,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             // What is not finite is worth more to know than why the run was cut short.
             stop = if evaluated == Some(Stop::Diverged) { evaluated } else { cut.or(evaluated) };
             if cut.is_none() && evaluated != Some(Stop::Diverged) {
-                let last = stop.is_some() || ended && self.phases as f64 * span >= self.plan.epochs;
+                let last = stop.is_some() || part == whole && self.phases as f64 * span >= self.plan.epochs;
                 // In the middle of an epoch workers may be held for that.
                 if ended || last {
                     self.keep(ended, last);

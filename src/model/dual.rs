@@ -159,6 +159,12 @@ fn visited<T: Real>(dual: T) -> T {
     if dual == T::ZERO { -T::ZERO } else { dual }
 }
 
+/// Whether a dual value is that of a row that has not been visited: see [`Dual::dual`].
+#[inline]
+fn is_new<T: Real>(dual: T) -> bool {
+    dual == T::ZERO && T::ONE / dual > T::ZERO
+}
+
 /// The rows of a mini-batch and by how much the dual value of each is to change.
 pub struct Ascent<T> {
     examples: Range<usize>,
@@ -192,8 +198,7 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         let single = w.times() == T::ONE;
         let of = |r: usize| {
             let (before, z, q) = (self.dual[r].get(), w.dot(rows.row(r)), w.times() * self.norms[r]);
-            let first = before == T::ZERO && T::ONE / before > T::ZERO;
-            let longer = if single && first { self.longer(r) } else { T::ONE };
+            let longer = if single && is_new(before) { self.longer(r) } else { T::ONE };
             loss.dual_step(longer * z, T::from_f32(labels[r]), before, longer * q) - before
         };
         out.changes.extend(examples.clone().map(of));
@@ -311,10 +316,15 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         } else {
             linear.gap_at_dual(chosen, |r| dual(r, share))
         };
-        self.keep(weights);
         if share > 0.0 && gap.relative() <= target {
+            // Both alike, so that whoever goes on from here finds parameters and dual values that belong together.
+            for (cell, before) in self.dual.iter().zip(&self.before.1).filter(|(cell, _)| !is_new(cell.get()))
+            {
+                cell.set(visited(Self::mixed(cell.get(), before.get(), share)));
+            }
             weights.copy_from_slice(&averaged);
         }
+        self.keep(weights);
         Some(gap)
     }
 }

@@ -9,6 +9,7 @@ mod limits;
 mod live;
 mod newton;
 mod optimum;
+mod parts;
 mod problem;
 mod scaled;
 mod sequential;

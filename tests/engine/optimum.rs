@@ -72,22 +72,6 @@ fn long_blocks_of_dual_steps_add_up() {
     }
 }
 
-/// Where the gap falls at a known pace, it is looked at when it should be there, and not at the end of the epoch.
-#[test]
-fn a_gap_is_certified_within_an_epoch() {
-    let data = classes(4000, 30, 6);
-    let run = train::<f64>(&data, Algorithm::Sdca, 1, 0.01, 1e-6);
-    assert!(run.series.is_sorted_by(|a, b| a.epoch < b.epoch));
-    assert!(run.series.iter().any(|point| point.epoch.fract() > 0.0), "{:?}", run.series);
-    // Those of the parts of an epoch and of whole ones are counted once.
-    let counted = run.delays().count();
-    assert_eq!((run.last().examples, run.last().epoch * 4000.0), (counted, counted as f64));
-    // Not where evaluations are to be rare.
-    let trainer = Trainer::new(Logistic::l2(0.01)).algorithm(Algorithm::Sdca).workers(1).evaluate_every(3);
-    let run = trainer.target_gap(1e-4).run(&data).unwrap();
-    assert!(run.stop == Stop::Gap && run.last().epoch % 3.0 == 0.0);
-}
-
 /// The first epoch takes the parameters for those of the rows seen so far, and no later one does, evaluated or not.
 #[test]
 fn only_the_first_dual_epoch_is_young() {
