@@ -253,7 +253,7 @@ fn an_interrupt_tells_how_far_it_came() {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Until the first repeat is done.
         std::thread::sleep(Duration::from_millis(500 << (attempt % 4)));
-        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
         assert!(kill.success());
         let output = child.wait_with_output().unwrap();
         let record = serde_json::from_str::<Value>(&stdout(&output));
