@@ -250,6 +250,11 @@ impl Entry {
             }
         };
         let rows = Rows::new(starts, ids, values, header.features as usize).map_err(|_| damaged())?;
+        // No row has a feature that is said to be in none.
+        let used = counts.partition_point(|&count| count > 0);
+        if like.is_none() && rows.iter().any(|row| row.end() > used) {
+            return Err(damaged());
+        }
         let rows = if like.is_none() { rows.counted(counts) } else { rows };
         let hash = format!("{:016x}{:016x}", header.hash[0], header.hash[1]);
         let (rows, name) = (Arc::new(rows), String::new());
