@@ -223,13 +223,19 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         Local { gradient, diagonal, first, second }
     }
 
+    /// The dual value of row `r`, continued to first order by `along` = x·s.
+    fn continued(&self, local: &Local, r: usize, along: f64) -> f64 {
+        let Linear { rows, labels, loss, .. } = self.linear;
+        let u = local.first[r] + rows.len() as f64 * local.second[r] * along;
+        loss.feasible(u, f64::from(labels[r]))
+    }
+
     /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖², v = −Σ u·x/(λn) summed
     /// anew, so that rounding in the solution of the system cannot make it too large. One pass.
     fn dual(&self, local: &Local, step: &Step) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len() as f64);
         let (sum, dual) = combine(linear.rows, &step.dual, |r, along| {
-            let u = local.first[r] + n * local.second[r] * along;
-            let u = linear.loss.feasible(u, f64::from(linear.labels[r]));
+            let u = self.continued(local, r, along);
             (u, u)
         });
         let [conjugates] = sum_in_chunks(dual.len(), |rows| {
@@ -310,9 +316,7 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
         let (linear, n) = (self.linear, self.linear.rows.len());
         let of = |r: usize| {
             let along = score(linear.rows, r, step);
-            let u = local.first[r] + n as f64 * local.second[r] * along;
-            let u = linear.loss.feasible(u, f64::from(linear.labels[r]));
-            (r, [self.scores[r] + along, u])
+            (r, [self.scores[r] + along, self.continued(local, r, along)])
         };
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
         linear.losses_and_slacks(sample, of)[1] / sample as f64
