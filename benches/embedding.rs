@@ -1,7 +1,7 @@
 //! What it costs to look into a run while it goes on: reading parameters, whole snapshots, checkpoints.
 //!
-//! `cargo bench --bench embedding [reads|snapshots|checkpoints]`; runs with and without take turns, and what is told is
-//! the median of the ratios of examples per second in a turn.
+//! `cargo bench --bench embedding [reads|snapshots|checkpoints]`; what is told of the speed is the median of its ratios
+//! between neighbouring moments of one run: two runs of the same differ by more than what is sought.
 
 use asyncsgd::{Dataset, Every, Live, Logistic, Result, Trainer, Weights, data::Synthetic};
 use std::hint::black_box;
@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 /// Turns of a comparison.
 const TURNS: usize = 7;
 
-/// … of runs whose parameters take a second to lay out and to evaluate.
-const LONG_TURNS: usize = 5;
+/// Seconds of a run that is now watched and now not, and how long at a time.
+const SECONDS: f64 = 20.0;
+const WINDOW: Duration = Duration::from_millis(300);
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Rows of text with this many features, the rare ones hardly ever seen.
 fn data(features: usize) -> Result<Dataset> {
@@ -24,19 +27,18 @@ fn trainer<'a>(seconds: f64) -> Trainer<'a, Logistic> {
     trainer.time_limit(Duration::from_secs_f64(seconds))
 }
 
-/// Examples per second of a run, with something done beside it.
-fn speed(
+/// Trains, with something done beside it.
+fn train(
     seconds: f64,
     data: &Dataset,
     configure: impl FnOnce(Trainer<'_, Logistic>) -> Trainer<'_, Logistic>,
     beside: impl FnOnce(&Live) + Send,
-) -> Result<f64> {
+) -> Result<()> {
     let trainer = configure(trainer(seconds));
     let live = trainer.live();
     std::thread::scope(|scope| {
         scope.spawn(|| beside(&live));
-        let run = trainer.run(data)?;
-        Ok(run.examples_per_second())
+        trainer.run(data).map(drop)
     })
 }
 
@@ -55,7 +57,7 @@ fn reads() -> Result<()> {
     let data = data(1 << 20)?;
     let mut told = [Vec::new(), Vec::new()];
     for _ in 0..TURNS {
-        speed(
+        train(
             0.5,
             &data,
             |trainer| trainer.workers(1),
@@ -86,35 +88,47 @@ fn reads() -> Result<()> {
     Ok(())
 }
 
-/// What whole snapshots of a million parameters take, and how much they slow training.
+/// What whole snapshots of a million parameters take, and how much they slow training: one run, now watched and now not,
+/// since two runs differ by more.
 fn snapshots() -> Result<()> {
     let data = data(1_000_000)?;
     for hertz in [10.0, 100.0] {
         let (mut ratios, mut times) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
-            let plain = speed(1.0, &data, |trainer| trainer.workers(2), |_| {})?;
-            let watched = speed(
-                1.0,
-                &data,
-                |trainer| trainer.workers(2),
-                |live| {
-                    let (mut copy, mut last) = (Vec::new(), 0);
-                    while !live.is_over() {
-                        let begin = Instant::now();
-                        let updates = live.snapshot(&mut copy).unwrap_or(0);
-                        // Not while nobody trains: those are quicker.
-                        if updates > last {
-                            times.push(begin.elapsed().as_secs_f64() * 1e3);
+        train(
+            SECONDS,
+            &data,
+            |trainer| trainer.workers(2),
+            |live| {
+                let (mut copy, mut last) = (Vec::new(), 0);
+                // Epochs a second for a while, with snapshots or without.
+                let mut pace = |watched: bool| {
+                    let (begin, epoch) = (Instant::now(), live.epoch());
+                    while begin.elapsed() < WINDOW && !live.is_over() {
+                        let asked = Instant::now();
+                        if watched {
+                            let updates = live.snapshot(&mut copy).unwrap_or(0);
+                            // Not while nobody trains: those are quicker.
+                            if updates > last {
+                                times.push(asked.elapsed().as_secs_f64() * 1e3);
+                            }
+                            last = updates;
                         }
-                        last = updates;
-                        std::thread::sleep(
-                            Duration::from_secs_f64(1.0 / hertz).saturating_sub(begin.elapsed()),
-                        );
+                        let pause = Duration::from_secs_f64(1.0 / hertz);
+                        std::thread::sleep(pause.saturating_sub(asked.elapsed()));
                     }
-                },
-            )?;
-            ratios.push(watched / plain);
-        }
+                    (live.epoch() - epoch) / begin.elapsed().as_secs_f64()
+                };
+                while live.epoch() < 1.0 {
+                    std::thread::yield_now();
+                }
+                while !live.is_over() {
+                    let [before, watched, after] = [false, true, false].map(&mut pace);
+                    ratios.push(2.0 * watched / (before + after));
+                }
+                // The run's end is in it.
+                ratios.pop();
+            },
+        )?;
         times.sort_by(f64::total_cmp);
         let [p50, p99] = [0.5, 0.99].map(|q| times[(q * (times.len() - 1) as f64) as usize]);
         println!(
@@ -126,24 +140,46 @@ fn snapshots() -> Result<()> {
     Ok(())
 }
 
-/// What a checkpoint of 100 MB a second costs.
+/// What a checkpoint of 100 MB a second costs: the second that ends with one, against the one before it, which has none.
 fn checkpoints() -> Result<()> {
-    let data = data(25_000_000)?;
+    // A checkpoint has the parameters twice, the present and the best.
+    let data = data(12_500_000)?;
     let folder = tempfile::tempdir().map_err(|e| asyncsgd::Error::io("create", "", e))?;
     let path = folder.path().join("run.ckpt");
+    let written = || std::fs::metadata(&path).and_then(|about| about.modified()).ok();
+    let every = Every::Time(2 * SECOND);
     let mut ratios = Vec::new();
-    for _ in 0..LONG_TURNS {
-        let plain = speed(4.0, &data, |trainer| trainer.workers(2), |_| {})?;
-        let every = Every::Time(Duration::from_secs(1));
-        let kept = speed(4.0, &data, |trainer| trainer.workers(2).checkpoint(&path, every, ""), |_| {})?;
-        ratios.push(kept / plain);
-    }
+    train(
+        30.0,
+        &data,
+        |trainer| trainer.workers(2).checkpoint(&path, every, ""),
+        |live| {
+            let mut course = vec![(Instant::now(), 0.0)];
+            let mut last = None;
+            while !live.is_over() {
+                std::thread::sleep(Duration::from_millis(5));
+                let (now, begin) = (Instant::now(), course[0].0);
+                course.push((now, live.epoch()));
+                let written = written();
+                if written != last && now - begin > 2 * SECOND {
+                    let at = |t| course[course.partition_point(|&(time, _)| time < t)].1;
+                    let [first, middle, end] = [now - 2 * SECOND, now - SECOND, now].map(at);
+                    // Not the time in which nobody trains, at the start.
+                    if first > 0.0 {
+                        ratios.push((end - middle) / (middle - first));
+                    }
+                }
+                last = written;
+            }
+        },
+    )?;
     let size = std::fs::metadata(&path).map_or(0, |about| about.len());
     println!(
-        "checkpoints of {} MB a second, 2 workers: speed × {:.3} ({})",
+        "checkpoints of {} MB a second, 2 workers: speed × {:.3} ({}, {} of them)",
         size / 1_000_000,
         median(ratios.clone()),
-        spread(&ratios)
+        spread(&ratios),
+        ratios.len()
     );
     Ok(())
 }

@@ -184,7 +184,9 @@ impl<T: Real> Saved<T> {
 
     /// Whether there is something to go on with.
     fn is_finite(&self) -> bool {
-        self.params.iter().chain(&self.beside).all(|w| w.is_finite())
+        // By pieces without a way out, which are vector loops.
+        let finite = |piece: &[T]| piece.iter().fold(true, |all, w| all & w.is_finite());
+        [&self.params, &self.beside].into_iter().all(|numbers| numbers.chunks(PIECE).all(finite))
     }
 
     /// Puts it at `path`, in place of what is there.

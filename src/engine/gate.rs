@@ -162,12 +162,24 @@ impl Gate {
     pub(super) fn quietly<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
         let _quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (done, outcome) = bounded(1);
+        let caller = thread::current();
         let mut state = self.call();
-        state.job = Some(Box::new(move || _ = done.send(job())));
+        state.job = Some(Box::new(move || {
+            let _ = done.send(job());
+            caller.unpark();
+        }));
         // They may wait already.
         self.settle(&mut state);
         drop(state);
-        outcome.recv().expect("a job is done before it is dropped")
+        loop {
+            match outcome.try_recv() {
+                Ok(outcome) => return outcome,
+                Err(e) => assert!(e.is_empty(), "a job is done before it is dropped"),
+            }
+            // Asleep at once: the channel's own wait yields first, and a thread that yields is woken behind the workers
+            // (a snapshot of a million parameters takes 3.5 ms then, not 1.5).
+            thread::park();
+        }
     }
 
     /// Has the workers wait at their next chunk.
