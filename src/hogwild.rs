@@ -193,6 +193,14 @@ impl<T: Real> Hogwild<T> {
 /// is dropped, also by a panic, the others see one worker less.
 ///
 /// A ticket is applied once, and two threads cannot use one worker:
+/// ```
+/// # let mut worker = asyncsgd::Hogwild::<f32>::new(1, asyncsgd::step::constant(0.1)).unwrap().worker();
+/// let ticket = worker.begin();
+/// worker.apply(ticket, &[1.0][..]);
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| worker.apply(worker.begin(), &[1.0][..]));
+/// });
+/// ```
 /// ```compile_fail,E0382
 /// # let mut worker = asyncsgd::Hogwild::<f32>::new(1, asyncsgd::step::constant(0.1)).unwrap().worker();
 /// let ticket = worker.begin();

@@ -275,17 +275,27 @@ fn what_racy_mode_loses_is_counted() {
         trainer.run(&data).unwrap().lost
     };
     for block in [1, 50] {
+        // All additions, or those of a second.
+        let all = 20 * 20 * 5000;
         let alone = lost(1, Update::Racy, block).unwrap();
-        assert_eq!((alone.additions, alone.lost), (20 * 20 * 5000, 0));
+        assert!(alone.additions > 0 && alone.additions <= all && alone.lost == 0, "{alone:?}");
         // Wherever the run itself starts from.
         let warm = trainer(1).update(Update::Racy).block(BlockSize::Rows(block)).start(&[-1.0f32; 1000]);
         assert_eq!(warm.run(&data).unwrap().lost.unwrap().lost, 0);
         let mut both = (0..50).map(|_| lost(2, Update::Racy, block).unwrap());
         let both = both.find(|both| both.lost > 0).expect("fifty runs in which the workers never met");
-        assert_eq!(both.additions, 20 * 20 * 5000);
+        assert!(both.additions <= all);
         assert!(both.lost < both.additions / 2, "{both:?}");
     }
     assert_eq!(lost(2, Update::Cas, 1), None);
+    let adam =
+        trainer(1).update(Update::Racy).optimizer("adam".parse().unwrap()).epochs(1.0).run(&data).unwrap();
+    assert_eq!(adam.lost, None);
+    assert!(
+        adam.plan.warnings.iter().any(|line| line.contains("not counted with adam")),
+        "{:?}",
+        adam.plan.warnings
+    );
 }
 
 /// Ten minutes of as many workers as a page promises to hold, each with delays of all sizes in every interval.

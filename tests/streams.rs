@@ -117,6 +117,10 @@ fn what_cannot_be_learnt_ends_the_stream_with_a_reason() {
     let (feed, examples) = stream(2, 1);
     assert!(matches!(feed.send(one(0, 3), vec![1.0]), Err(Error::Usage(_))));
     assert!(matches!(feed.send(one(0, 2), vec![]), Err(Error::Usage(_))));
+    // Who sends it is told, and the stream goes on.
+    let wrong = Rows::new(vec![0, 1], vec![0], vec![f32::NAN], 2).unwrap();
+    let told = feed.send(wrong, vec![1.0]).unwrap_err().to_string();
+    assert_eq!(told, "stream: found value NaN, expected a finite number");
     let outcome = std::thread::scope(|scope| {
         let producer = scope.spawn(move || {
             // The third is refused at last, when nobody is there to take it.

@@ -13,7 +13,7 @@ fi
 [ $# -gt 0 ] || set -- --no-default-features --lib --tests
 rm -rf "$folder/profiles"
 export RUSTFLAGS="-Cinstrument-coverage" LLVM_PROFILE_FILE="$folder/profiles/%p-%m.profraw"
-cargo test --locked --target-dir "$folder" --no-fail-fast "$@" 2>&1 | grep -E "^test result|FAILED|panicked|Running" || true
+cargo test --locked --target-dir "$folder" --no-fail-fast "$@" 2>&1 | tee "$folder/log" | grep -E "^test result|FAILED|panicked|Running|^error"
 unset RUSTFLAGS
 llvm-profdata merge -sparse "$folder"/profiles/*.profraw -o "$folder/all.profdata"
 objects=$(find "$folder/debug/deps" -maxdepth 1 -type f -executable ! -name '*.so' -printf '-object %p ')
@@ -22,3 +22,4 @@ llvm-cov report $objects -instr-profile "$folder/all.profdata" \
     -ignore-filename-regex '(/registry/|/rustc/|/tests/|/tools/|/cli/|main\.rs)' > "$folder/report.txt"
 awk 'NR == 1 || /^-/ || /TOTAL/ { next } NF > 9 { print $10, $1, $8, $9 }' "$folder/report.txt" | sort -n | head -15
 grep TOTAL "$folder/report.txt"
+awk '/TOTAL/ && $10 + 0 < 90 { print "less than 90 % of the lines"; exit 1 }' "$folder/report.txt"

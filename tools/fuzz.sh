@@ -40,8 +40,8 @@ for name; do
     else
         rmdir --ignore-fail-on-non-empty "found/$name"
         mkdir "$work/few"
-        "$program" -merge=1 -max_len=512 "$work/few" "corpus/$name" "$work/$name" > /dev/null 2>&1 || true
-        if [ -n "$(ls "$work/few")" ]; then
+        if "$program" -merge=1 -max_len=2048 "$work/few" "corpus/$name" "$work/$name" > /dev/null 2>&1 &&
+            [ -n "$(ls "$work/few")" ]; then
             rm -rf "corpus/$name"
             mv "$work/few" "corpus/$name"
         fi
@@ -49,4 +49,4 @@ for name; do
     fi
 done
 echo "$found of $# targets with a finding"
-[ "$found" -eq 0 ]
+[ $# -gt 0 ] && [ "$found" -eq 0 ]

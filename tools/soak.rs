@@ -9,7 +9,8 @@
 use asyncsgd::delay::Profile;
 use asyncsgd::step::{self, Optimizer};
 use asyncsgd::{
-    BlockSize, Checkpoint, Every, Hogwild, Objective, Pin, Result, Run, Sink, Stop, Trainer, Update, Weights,
+    BlockSize, Checkpoint, Every, Hogwild, Live, Objective, Pin, Result, Run, Sink, Stop, Trainer, Update,
+    Weights,
     engine::{Injection, Slow, Stall},
 };
 use std::ops::Range;
@@ -100,6 +101,15 @@ struct Seen {
     memory: Vec<u64>,
 }
 
+/// Stops a run when it is dropped.
+struct StopAtEnd<'a>(&'a Live<f64>);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// One leg of the soak: until it is stopped from outside after `seconds`, or by its own time limit.
 fn leg(seconds: f64, limit: f64, path: &Path, resume: bool, seen: &mut Seen) -> Result<Run<f64>> {
     let slow = vec![Slow { worker: 0, factor: 20.0 }, Slow { worker: 1, factor: 3.0 }];
@@ -114,6 +124,8 @@ fn leg(seconds: f64, limit: f64, path: &Path, resume: bool, seen: &mut Seen) -> 
     let live = trainer.live();
     std::thread::scope(|scope| {
         let training = scope.spawn(|| trainer.minimize());
+        // A snapshot that is wrong ends the run too: the scope waits for it.
+        let _stop = StopAtEnd(&live);
         let (start, mut copy) = (Instant::now(), Vec::new());
         while !live.is_over() && start.elapsed().as_secs_f64() < seconds {
             let begin = Instant::now();

@@ -40,7 +40,8 @@ impl Averaging {
             Self::None => 0.0,
             Self::Polyak => 1.0,
             Self::Suffix(share) => f64::from(u8::from(epoch > (1.0 - share) * epochs)),
-            Self::Weighted(power) => (epoch / epochs).powf(power),
+            // As weights count by their ratios alone, in units in which sums of f32 hold all of them that matter.
+            Self::Weighted(power) => (epoch / (epochs * 1e-30f64.powf(1.0 / power)).max(1.0)).powf(power),
         }
     }
 
@@ -125,12 +126,12 @@ impl<T: Real> Average<T> {
         if c * self.samples / chunks == (c + 1) * self.samples / chunks {
             return;
         }
-        let weight = self.averaging.weight(course.epoch(c + 1), self.epochs);
-        if weight > 0.0 {
+        let weight = T::from_f64(self.averaging.weight(course.epoch(c + 1), self.epochs));
+        if weight > T::ZERO {
             params.copy_out(0, buffer);
-            self.sums.writer::<Cas>().axpy_dense(0, buffer, T::from_f64(weight));
+            self.sums.writer::<Cas>().axpy_dense(0, buffer, weight);
             // Relaxed: it is read when all workers have arrived.
-            self.weight.fetch_add(weight, Ordering::Relaxed);
+            self.weight.fetch_add(weight.to_f64(), Ordering::Relaxed);
         }
     }
 
@@ -193,6 +194,16 @@ mod tests {
             [1.0, 5.0, 5.1, 10.0].map(|e| Averaging::Suffix(0.5).weight(e, 10.0)),
             [0.0, 0.0, 1.0, 1.0]
         );
-        assert_eq!([0.0, 5.0, 10.0].map(|e| Averaging::Weighted(2.0).weight(e, 10.0)), [0.0, 0.25, 1.0]);
+        assert_eq!([0.0, 5.0, 10.0].map(|e| Averaging::Weighted(2.0).weight(e, 10.0)), [0.0, 25.0, 100.0]);
+        assert_eq!(Averaging::Weighted(0.0).weight(5.0, 10.0), 1.0);
+        // Whatever the end, which a run may never come to, the weights of a run's epochs are floats.
+        for power in [1.0, 2.0, 8.0, 16.0] {
+            for epochs in [1.0, 30.0, 1e4, 1e9] {
+                let [middle, end] =
+                    [0.5, 1.0].map(|share| Averaging::Weighted(power).weight(share * epochs, epochs));
+                assert!(((middle / end).ln() / 0.5f64.ln() - power).abs() < 1e-9, "{power} {epochs}");
+                assert!(end <= 1.1e30 && (end as f32) > 1e-5, "{power} {epochs}: {end}");
+            }
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::hogwild::{Hogwild, Leash};
 use crate::model::Objective;
 use crate::params::{Params, Update};
 use crate::real::Real;
+use crate::step::Optimizer;
 use crate::sync::{Arc, scope};
 use crate::topology::Topology;
 use std::time::{Duration, Instant};
@@ -46,7 +47,11 @@ pub(super) fn count_lost<T: Real, O: Objective<T>>(
     objective: &O,
     live: &Live<T>,
 ) -> Result<()> {
-    if instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt {
+    let counts = instruments.profile && run.plan.update == Update::Racy && run.stop != Stop::Interrupt;
+    if counts && options.optimizer != Optimizer::Sgd {
+        let why = "what a worker makes of its gradients is no sum of ones";
+        run.plan.warnings.push(format!("lost additions are not counted with {}: {why}", options.optimizer));
+    } else if counts {
         run.lost = lost::count(options, instruments, &run.plan, objective, &live.aside())?;
     }
     Ok(())

@@ -130,15 +130,18 @@ impl<T: Real> Live<T> {
         self.running.get().map_or_else(Vec::new, |r| r.delays.iter().map(Reader::snapshot).collect())
     }
 
-    /// Stops the run within a tenth of a second, or at the end of Newton's present step; what was learnt is returned by
+    /// Stops the run within a tenth of a second, or at the end of what a worker is at where that takes longer: a chunk of
+    /// examples (at most 256 gradients or a block), a step of Newton's method. What was learnt is returned by
     /// [`Trainer::run`](super::Trainer::run).
     pub fn stop(&self) {
         self.control.stop();
     }
 
     /// Multiplies the rate with `factor`, of the schedule's and not of what it was multiplied with before: from each
-    /// worker's next chunk on. 1 goes back to the schedule. The run's warnings tell of it, since its command does not
-    /// repeat it. Without effect on [`Algorithm::Sdca`](super::Algorithm::Sdca), which has no rate.
+    /// worker's next chunk on. 1 goes back to the schedule, and so does a run that is resumed. The run's warnings tell of
+    /// it, since its command does not repeat it. Without effect where there is no such rate: on
+    /// [`Algorithm::Sdca`](super::Algorithm::Sdca), Newton's steps, and rules that set each step themselves (`budget1`,
+    /// `budget2`, `adadelay`).
     ///
     /// # Panics
     /// If `factor` is not a finite number ≥ 0.

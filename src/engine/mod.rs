@@ -261,7 +261,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
 
     /// Goes on with a run that was saved: with one worker to the same result, to the bit, as one that was not
     /// interrupted. The data, the objective and all options that decide the course must be those of the saved run;
-    /// those that decide when to stop may differ (but a cosine that follows the epochs is a part of the course). Failed
+    /// those that decide when to stop may differ (but a cosine that follows the epochs is a part of the course), and there is
+    /// no other start. Failed
     /// attempts and what is sampled count from here on, and buffers that draw at random, as skip-gram's, draw anew.
     pub fn resume(mut self, from: Checkpoint) -> Self {
         self.options.resume = Some(from);
@@ -275,7 +276,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     }
 
     /// Calls `observer` on the thread that runs the trainer: at the start, several times a second, after each epoch, and
-    /// where a checkpoint was not written. Workers are not slowed.
+    /// where a checkpoint was not written. Workers are not slowed by it, but wait for it at the end of an epoch, and while
+    /// it takes its time no limit is looked at.
     pub fn observe(mut self, observer: impl FnMut(Event<'_>) + Send + 'a) -> Self {
         self.observer = Box::new(observer);
         self
@@ -297,7 +299,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// What a run on `data` by stochastic gradients would keep to: blocks, rate, cores, without running.
     ///
     /// # Errors
-    /// As [`Trainer::run`].
+    /// As [`Trainer::run`], but for what is wrong with a target gap, the algorithm or what is injected.
     pub fn plan(&self, data: &M::Data) -> Result<Plan>
     where
         M: Model<T>,
@@ -310,7 +312,10 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) with a line for each option that is out of range; an input error where
     /// data and model do not fit; [`Error::Thread`](crate::Error::Thread) where the system does not start all threads;
-    /// [`Error::Panic`](crate::Error::Panic) where the objective panicked.
+    /// [`Error::Panic`](crate::Error::Panic) where the objective's gradient or descent panicked.
+    ///
+    /// # Panics
+    /// Where anything else of the objective, or the observer, does.
     pub fn run(mut self, data: &M::Data) -> Result<Run<T>>
     where
         M: Model<T>,

@@ -235,7 +235,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         saved.header.delays = self.readers.delays();
         drop(hold);
         saved.header.series.clone_from(&self.series);
-        saved.header.warnings.clone_from(&self.warnings);
+        // The factor of the rate is the handle's, and a run that goes on has another.
+        saved.header.warnings = self.warnings.iter().cloned().chain(self.live.warning()).collect();
         saved.good.clone_from(&self.good);
         keeper.write(saved);
     }

@@ -156,6 +156,7 @@ impl Options {
         let workers = workers.clamp(1, MOST_WORKERS);
         require(self.evaluate_every > 0, "evaluate every: found 0 epochs, expected at least 1".into());
         require(self.batch > 0, "batch: found 0, expected at least 1".into());
+        require(self.block != BlockSize::Rows(0), "block: found 0, expected at least 1".into());
         let epochs = self.epochs();
         require(
             epochs >= 0.0 && epochs.is_finite(),
@@ -169,6 +170,7 @@ impl Options {
             );
         }
         if let Some(start) = &self.start {
+            require(self.resume.is_none(), "start: a run that is resumed has its own".into());
             let line = format!("start: found {} parameters, expected {parameters}", start.len());
             require(start.len() == parameters, line);
             require(start.iter().all(|w| w.is_finite()), "start: expected finite parameters".into());
@@ -180,6 +182,7 @@ impl Options {
             require(target.is_finite(), format!("target objective: found {target}, expected a number"));
         }
         wrong.extend(self.averaging.problem());
+        wrong.extend(self.optimizer.problem());
         let exact = self.algorithm.is_exact() && self.averaging != Averaging::None;
         if exact {
             let (average, algorithm) = (self.averaging, self.algorithm);

@@ -45,11 +45,11 @@ pub fn stream(features: usize, batches: usize) -> (Feed, Stream) {
 
 impl Feed {
     /// Sends rows with one label each; some hundred at a time, for what a batch costs is a handover between threads.
-    /// Waits while the stream is full. O(1).
+    /// Waits while the stream is full. O(nonzeros), a look at the values.
     ///
     /// # Errors
-    /// [`Error::Usage`] where there are not as many labels as rows, the rows have another number of features, or
-    /// nobody trains any more.
+    /// [`Error::Usage`] where there are not as many labels as rows, the rows have another number of features, a value is
+    /// not finite, or nobody trains any more.
     pub fn send(&self, rows: Rows, labels: Vec<f32>) -> Result<()> {
         if rows.len() != labels.len() || rows.features() != self.features {
             return Err(Error::usage(format!(
@@ -59,6 +59,10 @@ impl Feed {
                 labels.len(),
                 self.features
             )));
+        }
+        // One would make NaN of all that it touches.
+        if let Some(value) = rows.arrays().2.iter().find(|value| !value.is_finite()) {
+            return Err(Error::usage(format!("stream: found value {value}, expected a finite number")));
         }
         self.to.send(Batch { rows, labels }).map_err(|_| Error::usage("stream: its training has ended"))
     }

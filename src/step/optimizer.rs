@@ -42,6 +42,17 @@ impl Optimizer {
         }
     }
 
+    /// What is wrong with the numbers, if anything.
+    pub(crate) fn problem(self) -> Option<String> {
+        let means: &[f64] = match &self {
+            Self::Sgd => &[],
+            Self::Momentum { beta } => std::slice::from_ref(beta),
+            Self::Adam { beta1, beta2 } => &[*beta1, *beta2],
+        };
+        let wrong = means.iter().find(|beta| !(0.0..1.0).contains(*beta))?;
+        Some(format!("optimizer: found {wrong}, expected numbers from 0 to below 1"))
+    }
+
     /// What a user with so many workers should know, a line each.
     pub(crate) fn warnings(self, workers: usize) -> Vec<String> {
         let others = (workers - 1) as f64;

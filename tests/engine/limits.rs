@@ -2,10 +2,12 @@
 
 use super::problem::{Points, classes};
 use asyncsgd::{
-    Algorithm, BlockSize, Error, Hinge, Hogwild, Logistic, Online, Pin, Stop, Trainer, Update,
+    Algorithm, BlockSize, Checkpoint, Error, Every, Hinge, Hogwild, Logistic, Online, Pin, Stop, Trainer,
+    Update,
     engine::{Event, Injection, Slow},
     model::LogisticLoss,
-    step, stream,
+    step::{self, Optimizer},
+    stream,
 };
 
 #[test]
@@ -84,10 +86,11 @@ fn workers_are_pinned_as_planned() {
 fn what_is_out_of_range_is_said_all_at_once() {
     let data = classes(10, 3, 5);
     let trainer = Trainer::new(Logistic::l2(0.1)).workers(0).batch(0).epochs(-1.0).rate(f64::NAN);
+    let trainer = trainer.block(BlockSize::Rows(0)).optimizer(Optimizer::Momentum { beta: 1.5 });
     let Err(Error::Usage(lines)) = trainer.target_objective(f64::INFINITY).run(&data) else {
         panic!("nothing was said")
     };
-    for word in ["workers", "batch", "epochs", "rate", "target objective"] {
+    for word in ["workers", "batch", "epochs", "rate", "target objective", "block", "optimizer: found 1.5"] {
         assert!(lines.iter().any(|line| line.contains(word)), "{word}: {lines:?}");
     }
     // Whatever part checks it: the gap, an injection, an algorithm, a stream.
@@ -133,4 +136,16 @@ fn rules_that_set_the_step_run_directly() {
         let refused = trainer().block(BlockSize::Rows(64)).run(&data);
         assert!(matches!(refused, Err(Error::Usage(lines)) if lines.len() == 1 && lines[0].contains(&text)));
     }
+}
+
+#[test]
+fn a_run_that_is_resumed_has_its_own_start() {
+    let (data, folder) = (classes(100, 10, 5), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run");
+    let trainer = || Trainer::new(Logistic::l2(0.1)).workers(1).epochs(2);
+    trainer().checkpoint(&path, Every::Epochs(1), "").run(&data).unwrap();
+    let resumed = || trainer().resume(Checkpoint::open(&path).unwrap());
+    resumed().run(&data).unwrap();
+    let told = resumed().start(&[0.5f32; 10]).run(&data).unwrap_err().to_string();
+    assert_eq!(told, "start: a run that is resumed has its own");
 }
