@@ -272,3 +272,18 @@ fn an_interrupt_tells_how_far_it_came() {
         break;
     }
 }
+
+/// Where one worker works on a copy of its own, blocks that are chosen are not direct.
+#[test]
+fn the_reference_is_direct_whatever_the_model() {
+    let folder = folder();
+    let path = folder.path().join("ratings.csv");
+    let line = |i: usize| format!("{},{},{}\n", i % 37, i % 23, i % 5);
+    std::fs::write(&path, (0..2000).map(line).collect::<String>()).unwrap();
+    let words =
+        ["bench", "ratings.csv", "--model", "mf:4", "--update", "racy", "-j1", "-e1", "--repeats", "1"];
+    let output = asyncsgd().current_dir(folder.path()).args(words).args(["--json", "-"]).output().unwrap();
+    let bench: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let blocks: Vec<_> = bench["cases"].as_array().unwrap().iter().map(|case| &case["block"]).collect();
+    assert_eq!(blocks, ["1", "auto"]);
+}

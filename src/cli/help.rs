@@ -153,8 +153,8 @@ pub const PREDICT: &str = "\
 Classifiers predict the labels that they were trained with, models of numbers a
 number. --probability and --scores of models with more than two classes print a
 number for each class, in the order of the labels. Where the data have labels that
-the model knows, metrics are told on standard error, and by linear classifiers how well
-each class is predicted.
+the model knows, metrics are told on standard error, and by linear classifiers and
+networks how well each class is predicted.
 
 Columns of CSV are told by their names, in any order, where the model was trained on
 some; --missing mean takes the means of its training data's file.

@@ -46,7 +46,8 @@ fn body<T: Real>(p: &mut [T], q: &mut [T], offset: T, step: T, shrink: T, floor:
             q[lane] = y - (a * x + shrink * y);
         }
         if floor {
-            p.iter_mut().chain(q).for_each(|w| *w = w.max(T::ZERO));
+            // What is no number stays, to be noticed.
+            p.iter_mut().chain(q).for_each(|w| *w = if *w < T::ZERO { T::ZERO } else { *w });
         }
     }
     a
@@ -55,6 +56,13 @@ fn body<T: Real>(p: &mut [T], q: &mut [T], offset: T, step: T, shrink: T, floor:
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_no_zero() {
+        let (mut p, mut q) = ([f32::NAN; LINE], [1.0; LINE]);
+        step(&mut p, &mut q, 0.0, 0.5, 0.25, true);
+        assert!(p.iter().chain(&q).all(|w| w.is_nan()));
+    }
 
     #[test]
     fn both_rows_move_by_what_the_other_was() {

@@ -129,8 +129,13 @@ fn skipgram(text: &str) -> Option<ModelSpec> {
     let mut parts = text.split(',');
     let dimensions = parts.next()?.parse().ok().filter(|n| (1..=WIDEST_ROW).contains(n))?;
     let (mut model, mut min_count) = (SkipGram::new(dimensions), Corpus::MIN_COUNT);
+    let mut seen = Vec::new();
     for part in parts {
         let (name, value) = part.split_once('=')?;
+        if seen.contains(&name) {
+            return None;
+        }
+        seen.push(name);
         let few = || value.parse().ok().filter(|n| (1..=1000).contains(n));
         model = match name {
             "window" => model.with_window(few()?),
@@ -197,6 +202,7 @@ mod tests {
             "skipgram:0",
             "skipgram:9,window=0",
             "skipgram:9,window",
+            "skipgram:9,window=5,window=3",
             "skipgram:9,depth=1",
             "skipgram:9,sample=-1",
         ] {

@@ -182,7 +182,9 @@ impl<T: Real> Objective<T> for Factorization<'_> {
             if f.nonnegative {
                 for (at, x) in [(f.user(user), q), (f.item(item), p)] {
                     for (j, &x) in x[..f.rank].iter().enumerate() {
-                        w.update(at + j, |w| (w - (a * x + shrink * w)).max(T::ZERO) - w);
+                        // What is no number stays, to be noticed.
+                        let floor = |to: T| if to < T::ZERO { T::ZERO } else { to };
+                        w.update(at + j, |w| floor(w - (a * x + shrink * w)) - w);
                     }
                 }
             } else {

@@ -137,14 +137,17 @@ impl Baseline {
     pub fn compare(&self, bench: &mut Bench) {
         if self.machine.cpu != bench.machine.cpu {
             let (then, now) = (&self.machine.cpu, &bench.machine.cpu);
-            bench.warnings.push(format!("the baseline was measured on another processor: {then}, not {now}"));
+            let line =
+                format!("no verdicts: the baseline was measured on another processor: {then}, not {now}");
+            bench.warnings.push(line);
         }
         let of = |cores: usize, kernel: &str| format!("{cores} cores by the kernels {kernel}");
         let then = of(self.machine.cores, &self.machine.kernel);
         let now = of(bench.machine.cores, &bench.machine.kernel);
         if then != now {
-            bench.warnings.push(format!("the baseline was measured on {then}, not {now}"));
+            bench.warnings.push(format!("no verdicts: the baseline was measured on {then}, not {now}"));
         }
+        let other = then != now || self.machine.cpu != bench.machine.cpu;
         let (then, now) = (is_busy(&self.conditions), is_busy(&bench.conditions));
         if then || now {
             let when = ["in the baseline", "now"][usize::from(now)];
@@ -158,7 +161,7 @@ impl Baseline {
                  machine is in another state"
             ));
         }
-        let quiet = !then && !now && pace.is_none();
+        let quiet = !other && !then && !now && pace.is_none();
         let mean = |conditions: &Conditions| conditions.ping_pong_ns.map(|[a, b]| (a + b) / 2.0);
         let travel = mean(&self.conditions).zip(mean(&bench.conditions));
         let moved = travel.filter(|(then, now)| (then / now).max(now / then) > PING_PONG);

@@ -220,8 +220,14 @@ fn make_folder(folder: &Path, inputs: &[&Path]) -> Result<()> {
 
 /// One worker, racy, direct: what every other case is compared with.
 fn is_reference(training: &Training) -> bool {
-    // With one worker, auto is direct.
-    let direct = matches!(training.block, BlockSize::Auto | BlockSize::Rows(1));
+    let direct = match training.block {
+        BlockSize::Rows(rows) => rows == 1,
+        // Where an example has few of the parameters, one worker works on no copy.
+        BlockSize::Auto => {
+            let model = &training.model;
+            matches!(model, ModelSpec::Linear | ModelSpec::Machine(_) | ModelSpec::FieldMachine(_))
+        }
+    };
     training.workers == 1 && training.update == Update::Racy && direct
 }
 

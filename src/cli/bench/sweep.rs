@@ -301,6 +301,11 @@ fn doubts(bench: &Bench) -> Vec<String> {
             1e3 * SHORT
         ));
     }
+    let lowest =
+        bench.cases.iter().flat_map(|case| &case.runs).map(|run| run.objective).fold(f64::INFINITY, f64::min);
+    if let Some(optimum) = bench.optimum.filter(|optimum| lowest < optimum * (1.0 - 1e-6)) {
+        doubts.push(format!("the optimum {optimum} is none: a run came to {lowest}"));
+    }
     for case in bench.cases.iter().filter(|case| is_racy_again(case, &bench.cases)) {
         doubts.push(format!(
             "{}: is the racy case measured again, as one worker alone loses nothing",

@@ -262,7 +262,9 @@ pub fn predict(model: &TensorModel, file: &str, args: &Args) -> Result<u8> {
             _ if args.scores => line(out, z.iter().copied()),
             Some(_) if args.probability => {
                 let sum = ln_sum(z);
-                line(out, z.iter().map(|z| (z - sum).exp()))
+                // Of two classes the second.
+                let told = if z.len() == 2 { &z[1..] } else { &z[..] };
+                line(out, told.iter().map(|z| (z - sum).exp()))
             }
             Some(labels) => writeln!(out, "{}", columns.label(labels[best(z)])),
             None => writeln!(out, "{}", z[0]),
