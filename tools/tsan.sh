@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests that share parameters between threads under ThreadSanitizer, on the stable toolchain.
-# The standard library is not instrumented, and ThreadSanitizer knows no fences, which rayon's queues use:
-# so reports in rayon's own code are suppressed, and only in it.
+# The standard library is not instrumented, and ThreadSanitizer knows no fences: what it reports for that is suppressed
+# by tools/tsan.txt, each line with its reason.
 # Usage: tools/tsan.sh [arguments of cargo test]
 set -euo pipefail
 cd "$(dirname "$0")/.."
