@@ -16,6 +16,11 @@ const RESTARTS: u32 = 40;
 /// fallen by if that is more: so neither its unit nor its sign matters. Noise alone stays below.
 const DIVERGED: f64 = 3.0;
 
+/// How far above its best an objective is that swings, as a share of it, and of the target gap if there is one; and for
+/// how many evaluations without a better one.
+const SWING: (f64, f64) = (1e-6, 0.1);
+const STUCK: usize = 8;
+
 /// Parameters that are looked at in one go.
 const LOOK: usize = 1 << 16;
 
@@ -43,6 +48,19 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         }
     }
 
+    /// Whether the last evaluations, since a restart if there was one, found nothing better than what had been.
+    fn is_stuck(&self) -> bool {
+        let Some((before, recent)) = self.series.split_at_checked(self.series.len().saturating_sub(STUCK))
+        else {
+            return false;
+        };
+        let least =
+            |points: &[Point]| points.iter().map(|point| point.objective).fold(f64::INFINITY, f64::min);
+        // A restart has two evaluations of one epoch.
+        let restarted = recent.windows(2).any(|pair| pair[0].examples == pair[1].examples);
+        !before.is_empty() && !restarted && least(recent) >= least(before)
+    }
+
     /// With a rate that is not the user's: keeps parameters that are better than all before; where the run diverges, goes
     /// back to those and halves the rate. Tells whether it did that.
     pub(super) fn restarted(&mut self, weights: &[T], objective: f64, finite: bool) -> bool {
@@ -56,6 +74,12 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let may = !(ascends && self.plan.workers == 1);
         // Nothing is known of the size of an objective that is 0 and has not fallen.
         let diverges = !finite || may && size > 0.0 && objective - start > DIVERGED * size;
+        // The steps of these lose their noise, and with it what keeps an objective above its best.
+        let exact = matches!(self.plan.algorithm, Algorithm::Svrg | Algorithm::Saga);
+        let best = self.good.as_ref().map_or(f64::INFINITY, |(_, best)| *best);
+        let swing = self.plan.target_gap.map_or(SWING.0, |target| SWING.1 * target);
+        let swings = exact && finite && objective > best + swing * best.abs() && self.is_stuck();
+        let diverges = diverges || swings;
         match &self.good {
             Some((good, _)) if diverges && self.restarts < RESTARTS => {
                 let mut back = good.to_vec();
@@ -70,8 +94,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
                 self.series.push(Point { objective, gap: None, ..last });
                 let rate = self.plan.step.rate * self.course.slowed();
                 let how = if ascends { "steps of half the length" } else { "half the rate" };
+                let what = if swings { "did not converge by" } else { "diverged in" };
                 self.warnings.push(format!(
-                    "diverged in epoch {} with an automatic rate: went back to an objective of {objective:.6} and on \
+                    "{what} epoch {} with an automatic rate: went back to an objective of {objective:.6} and on \
                      with {how}, {rate:.3e}",
                     self.phases * self.plan.evaluate_every as u64
                 ));

@@ -62,6 +62,9 @@ pub(super) struct Monitor<'a, T: Real, O> {
 /// the threads would otherwise wait for ever.
 struct StopAtEnd<'a>(&'a Gate);
 
+/// Evaluations, twice, in which nothing moves in a run that has come to rest short of its target gap.
+const STILL: usize = 50;
+
 impl Drop for StopAtEnd<'_> {
     fn drop(&mut self) {
         self.0.stop();
@@ -72,6 +75,14 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
     /// Runs epoch after epoch until there is a reason to stop.
     pub(super) fn watch(&mut self) -> Stop {
         let _stop = StopAtEnd(self.gate);
+        let stop = self.descend();
+        if self.plan.target_gap.is_some() && !matches!(stop, Stop::Gap | Stop::Diverged) {
+            self.bound();
+        }
+        stop
+    }
+
+    fn descend(&mut self) -> Stop {
         // Until all workers have arrived for the first time.
         while self.gate.rest(TICK) == Rest::Working {}
         let span = self.plan.evaluate_every as f64;
@@ -286,6 +297,40 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         reason
     }
 
+    /// The certified gap of the end, where it was not known for being far from the target.
+    fn bound(&mut self) {
+        let Some(last) = self.series.last().filter(|last| last.gap.is_none() && self.examples > 0) else {
+            return;
+        };
+        let (mut weights, mut last) = (self.point(), *last);
+        let start = Instant::now();
+        let Some(gap) = self.objective.certify(&mut weights, Some(f64::INFINITY)) else { return };
+        self.seconds += start.elapsed().as_secs_f64();
+        last.gap = Some(gap.relative()).filter(|gap| gap.is_finite());
+        last.objective = self.objective.value(&weights);
+        self.put(&weights);
+        self.series.pop();
+        self.series.push(last);
+    }
+
+    /// Whether nothing has moved for long: neither the objective, on average, by more than rounding, nor its certificate.
+    fn is_still(&self) -> bool {
+        let Some((_, recent)) = self.series.split_at_checked(self.series.len().saturating_sub(2 * STILL))
+        else {
+            return false;
+        };
+        if self.plan.target_gap.is_none() || recent.len() < 2 * STILL {
+            return false;
+        }
+        let (before, now) = recent.split_at(STILL);
+        let mean = |points: &[Point]| points.iter().map(|point| point.objective).sum::<f64>() / STILL as f64;
+        let least =
+            |points: &[Point]| points.iter().filter_map(|point| point.gap).fold(f64::INFINITY, f64::min);
+        let rounding = if size_of::<T>() < size_of::<f64>() { f32::EPSILON.into() } else { f64::EPSILON };
+        let flat = (mean(before) - mean(now)).abs() <= rounding * mean(before).abs();
+        flat && (least(now) == f64::INFINITY || least(now) > 0.99 * least(before))
+    }
+
     /// Whether the last evaluation, time or the user is a reason to stop.
     fn reason(&self, point: Point) -> Option<Stop> {
         if self.plan.target.is_some_and(|target| point.objective <= target) {
@@ -293,6 +338,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         }
         if point.gap.is_some_and(|gap| self.plan.target_gap.is_some_and(|target| gap <= target)) {
             return Some(Stop::Gap);
+        }
+        if self.is_still() {
+            return Some(Stop::Stalled);
         }
         let late = self.plan.time_limit.is_some_and(|limit| self.seconds >= limit.as_secs_f64());
         if self.live.interrupted() { Some(Stop::Interrupt) } else { late.then_some(Stop::TimeLimit) }

@@ -29,10 +29,14 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// No less than (f(w) − min f)/min f; infinite where it is not even known that min f is above 0.
+    /// No less than (f(w) − min f)/min f; infinite where it is not even known that min f is above 0, unless nothing is left.
     pub fn relative(self) -> f64 {
         let minimum = self.objective - self.bound;
-        if minimum > 0.0 { self.bound / minimum } else { f64::INFINITY }
+        match self.bound {
+            0.0 => 0.0,
+            bound if minimum > 0.0 => bound / minimum,
+            _ => f64::INFINITY,
+        }
     }
 }
 

@@ -70,8 +70,10 @@ const SAMPLE: (usize, usize) = (1000, 20);
 /// epoch: one that comes too early costs a tenth of an epoch.
 const AIM: (f64, f64) = (0.8, 0.25);
 
-/// Steps of the search for the share of dual values to start from, each to two thirds.
-const SHARE_STEPS: usize = 12;
+/// The least share of dual values to start from but none, and the steps of the search for it, each to two thirds of the
+/// powers of ten that are left.
+const LEAST_SHARE: f64 = 1e-15;
+const SHARE_STEPS: usize = 18;
 
 impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
     /// The dual of a linear model; `None` where the penalty is not L2 alone on all parameters. O(nonzeros).
@@ -121,15 +123,19 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         let squares = sum.iter().map(|s| s * s).sum::<f64>() / (2.0 * l2 * n * n);
         // The negative dual objective, convex in c, finite because feasible values and 0 are.
         let lost = |c: f64| {
-            let conjugate = |(r, &u): (usize, &f64)| loss.conjugate(c * u, y(r));
-            values.iter().enumerate().map(conjugate).sum::<f64>() / n + c * c * squares
+            let [conjugates] = super::certificate::sum_in_chunks(values.len(), |part| {
+                [part.map(|r| loss.conjugate(c * values[r], y(r))).sum()]
+            });
+            conjugates / n + c * c * squares
         };
-        let (mut low, mut high) = (0.0, 1.0);
+        // By its logarithm: features that are far too large leave a share of 1e-10.
+        let (mut low, mut high) = (LEAST_SHARE.ln(), 0.0);
         for _ in 0..SHARE_STEPS {
             let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-            if lost(a) <= lost(b) { high = b } else { low = a }
+            if lost(a.exp()) <= lost(b.exp()) { high = b } else { low = a }
         }
-        let share = (low + high) / 2.0;
+        let share = ((low + high) / 2.0).exp();
+        let share = if lost(share) < lost(0.0) { share } else { 0.0 };
         self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(visited(T::from_f64(share * u))));
         sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect()
     }
@@ -311,7 +317,7 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
             return None;
         }
         let chosen = if share > 0.0 { &averaged[..] } else { &*weights };
-        let gap = if target < EXACT {
+        let gap = if !(EXACT..f64::INFINITY).contains(&target) {
             linear.gap(chosen, |r, _| dual(r, share)).0
         } else {
             linear.gap_at_dual(chosen, |r| dual(r, share))

@@ -2,9 +2,13 @@
 
 use super::problem::{classes, optimum};
 use asyncsgd::{
-    Algorithm, BlockSize, Dataset, Logistic, Squared, Stop, Trainer, Update,
+    Algorithm, BlockSize, Dataset, Hinge, Logistic, Squared, Stop, Trainer, Update,
+    engine::Point,
     model::{LinearModel, Loss, LossKind},
 };
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 const EXACT: [Algorithm; 2] = [Algorithm::Svrg, Algorithm::Saga];
 
@@ -157,4 +161,70 @@ fn odd_data_need_no_tuning() {
         trainer.target_gap(1e-6).precision::<f64>().run(&plain).unwrap().last().objective
     });
     assert!((ends[0] / ends[1] - 1.0).abs() < 1e-5);
+}
+
+/// A few rows of a hundred features among rows of five: what is stable for the mean of the rows swings about the optimum for
+/// the long ones, and the rate is halved until it does not.
+#[test]
+fn rates_that_are_too_long_for_some_rows_are_halved() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let (mut starts, mut ids, mut labels) = (vec![0], Vec::new(), Vec::new());
+    for r in 0..3000 {
+        let long = r % 33 == 0;
+        let mut row: Vec<u32> = (0..300).collect();
+        let _ = row.partial_shuffle(&mut rng, if long { 100 } else { 5 });
+        row.truncate(if long { 100 } else { 5 });
+        row.sort_unstable();
+        ids.extend(row);
+        starts.push(ids.len() as u64);
+        labels.push(if long == (rng.random_range(0..10) > 1) { 1.0 } else { -1.0 });
+    }
+    let values = vec![1.0; ids.len()];
+    let data = Dataset::from_csr(starts, ids, values, labels, 300).unwrap().laid_out(0);
+    for algorithm in EXACT {
+        let trainer = Trainer::new(Logistic::l2(1.0 / 3000.0)).workers(1).algorithm(algorithm);
+        let run = trainer.target_gap(1e-4).epochs(600).run(&data).unwrap();
+        assert_eq!(run.stop, Stop::Gap, "{algorithm}: {:?}", run.last());
+        let said =
+            run.plan.warnings.iter().filter(|line| line.starts_with("did not converge by epoch ")).count();
+        assert!(said > 0, "{algorithm}: {:?}", run.plan.warnings);
+    }
+}
+
+/// Dual steps that go back from features that are far too large find a start near which the objective is small, and a run
+/// that misses its target tells a bound all the same.
+#[test]
+fn dual_steps_go_back_to_where_the_objective_is_small() {
+    let data = classes(2000, 24, 2);
+    let (mut starts, mut ids, mut values) = (vec![0], Vec::new(), Vec::new());
+    for r in 0..data.len() {
+        for (id, value) in data.row(r).iter() {
+            ids.push(id as u32);
+            values.push(value * 10f32.powi(id as i32 / 3));
+        }
+        starts.push(ids.len() as u64);
+    }
+    let data = Dataset::from_csr(starts, ids, values, data.labels().to_vec(), 24).unwrap().laid_out(0);
+    for workers in [1, 2] {
+        let trainer = Trainer::new(Hinge::l2(1.0 / 2000.0)).workers(workers).target_gap(1e-9).epochs(20);
+        let run = trainer.run(&data).unwrap();
+        let went_back =
+            |point: &[Point]| point[1].examples == point[0].examples && point[1].objective > 100.0;
+        assert!(!run.series.windows(2).any(went_back), "{:?}", run.series);
+        assert!(run.stop != Stop::Epochs || run.last().gap.is_some(), "{:?}", run.last());
+    }
+}
+
+/// What has come to rest short of its target stops, and says so.
+#[test]
+fn a_run_that_no_longer_moves_stops() {
+    let data = classes(300, 10, 5);
+    let trainer = Trainer::new(Squared::l2(0.1)).workers(1).algorithm(Algorithm::Svrg).target_gap(1e-14);
+    let run = trainer.epochs(2000).run(&data).unwrap();
+    assert_eq!(run.stop, Stop::Stalled, "{:?}", run.last());
+    assert!(
+        run.plan.warnings.iter().any(|line| line.contains("rounding hides the rest")),
+        "{:?}",
+        run.plan.warnings
+    );
 }
