@@ -3,6 +3,9 @@
 //! Every other file of the crate imports them from here (`tests/layers.rs` checks it), so that the loom
 //! models run the product's own code.
 
+#[cfg(tsan)]
+pub(crate) use once_cell::sync::OnceCell as OnceLock;
+#[cfg(not(tsan))]
 pub(crate) use std::sync::OnceLock;
 
 // crossbeam's scope and not std's: ThreadSanitizer sees its joins.
@@ -21,10 +24,15 @@ pub(crate) mod snapshots {
 #[cfg(not(loom))]
 pub(crate) use {
     atomic_float::{AtomicF32, AtomicF64},
+    std::sync::Arc,
     std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    std::sync::{Arc, Condvar, Mutex, MutexGuard},
     std::thread,
 };
+
+#[cfg(tsan)]
+pub(crate) use instrumented::{Condvar, Mutex, MutexGuard};
+#[cfg(not(any(loom, tsan)))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
 pub(crate) use {
@@ -32,6 +40,53 @@ pub(crate) use {
     loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     loom::sync::{Arc, Condvar, Mutex, MutexGuard},
 };
+
+/// Locks that ThreadSanitizer sees, as std's are not instrumented: the same operations, never poisoned.
+#[cfg(tsan)]
+mod instrumented {
+    pub use parking_lot::MutexGuard;
+    use std::sync::LockResult;
+    use std::time::Duration;
+
+    #[derive(Debug, Default)]
+    pub struct Mutex<T>(parking_lot::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(parking_lot::Mutex::new(value))
+        }
+        pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            Ok(self.0.lock())
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) const fn new() -> Self {
+            Self(parking_lot::Condvar::new())
+        }
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+            self.0.wait(&mut guard);
+            Ok(guard)
+        }
+        pub(crate) fn wait_timeout<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            time: Duration,
+        ) -> LockResult<(MutexGuard<'a, T>, bool)> {
+            let timed_out = self.0.wait_for(&mut guard, time).timed_out();
+            Ok((guard, timed_out))
+        }
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
 
 /// loom knows no time: what sleeps is not modelled, and only has to compile.
 #[cfg(loom)]

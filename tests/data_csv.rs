@@ -117,3 +117,10 @@ fn a_header_of_numbers_is_one_where_only_its_label_is_none() {
     // A single row is no header.
     assert_eq!(read("0,1,cat\n").len(), 1);
 }
+
+/// Rows have no zeros, also where a missing value is filled with a mean that is 0.
+#[test]
+fn a_mean_of_zero_is_no_value() {
+    let data = Loader::bytes("t.csv", "a,b,y\n0,2,1\n?,3,0\n").missing(Missing::Mean).load().unwrap();
+    assert_eq!((text(&data), data.nonzeros()), ("1 2:2\n0 2:3\n".into(), 2));
+}

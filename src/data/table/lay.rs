@@ -44,6 +44,8 @@ impl Table {
             })?;
             let missing = ids.iter().zip(&mut values).filter(|(_, value)| value.is_nan());
             missing.for_each(|(&id, value)| *value = means[to[id as usize] as usize]);
+            // A mean may be 0.
+            (starts, ids, values) = without_zeros(&starts, &ids, &values);
         }
         let bytes = if bytes { Some(true) } else { values.iter().any(|&value| value > 1.0).then_some(false) };
         columns.bytes = bytes;
@@ -88,6 +90,22 @@ impl Table {
             cached: Cached::default(),
         })
     }
+}
+
+/// The rows without zeros.
+fn without_zeros(starts: &[u64], ids: &[u32], values: &[f32]) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
+    let mut to = vec![0];
+    let (mut kept_ids, mut kept_values) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+    for pair in starts.windows(2) {
+        let range = pair[0] as usize..pair[1] as usize;
+        let kept = ids[range.clone()].iter().zip(&values[range]).filter(|&(_, &value)| value != 0.0);
+        kept.for_each(|(&id, &value)| {
+            kept_ids.push(id);
+            kept_values.push(value);
+        });
+        to.push(kept_ids.len() as u64);
+    }
+    (to, kept_ids, kept_values)
 }
 
 /// Tables of which less than one in so many values is 0 keep the zeros: loops over rows without gaps are worth more.
