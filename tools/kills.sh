@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")/.."
 ASYNCSGD_KILLS="${1:-500}" ASYNCSGD_KILL_SEED="${2:-$RANDOM}" \
     cargo test --release --locked --test cli_checkpoint -- --exact kills_never_lose_the_last_checkpoint --nocapture |
-    tee /dev/stderr | grep "^test result: ok. 1 passed" > /dev/null
+    tee >(cat >&2) | grep "^test result: ok. 1 passed" > /dev/null

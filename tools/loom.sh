@@ -7,6 +7,8 @@ export RUSTFLAGS="--cfg loom"
 # Optimised, as a model runs up to a million times; in a directory of its own, as all is built anew.
 export CARGO_PROFILE_DEV_OPT_LEVEL=3 CARGO_PROFILE_DEV_DEBUG=0
 run() { cargo test --locked --no-default-features --target-dir target/loom "$@"; }
+run --lib --no-run
+run --test loom --no-run
 models() { run "$@" -- --list | grep -c ': test$' || true; }
 [ "$(models --lib "${1:-models::}")$(models --test loom "${1:-}")" != 00 ] || { echo "no such model" >&2; exit 1; }
 run --lib "${1:-models::}"

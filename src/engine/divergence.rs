@@ -57,7 +57,9 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let least =
             |points: &[Point]| points.iter().map(|point| point.objective).fold(f64::INFINITY, f64::min);
         // A restart has two evaluations of one epoch.
-        let restarted = recent.windows(2).any(|pair| pair[0].examples == pair[1].examples);
+        let twice = |pair: &[Point]| pair[0].examples == pair[1].examples;
+        let restarted = before.last().zip(recent.first()).is_some_and(|(a, b)| twice(&[*a, *b]));
+        let restarted = restarted || recent.windows(2).any(twice);
         !before.is_empty() && !restarted && least(recent) >= least(before)
     }
 

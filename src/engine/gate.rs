@@ -162,11 +162,13 @@ impl Gate {
     pub(super) fn quietly<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
         let _quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (done, outcome) = bounded(1);
-        let caller = thread::current();
         let mut state = self.call();
+        let wake = Wake(thread::current());
         state.job = Some(Box::new(move || {
+            // The second is dropped first, also where the job unwinds.
+            let _wake = wake;
+            let done = done;
             let _ = done.send(job());
-            caller.unpark();
         }));
         // They may wait already.
         self.settle(&mut state);
@@ -328,6 +330,15 @@ impl Gate {
     pub(super) fn taken(&self) -> u64 {
         // Relaxed: for a progress bar; exact while all wait.
         self.next.load(Ordering::Relaxed).min(self.released.load(Ordering::Relaxed))
+    }
+}
+
+/// Wakes a thread when it is dropped.
+struct Wake(thread::Thread);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.unpark();
     }
 }
 

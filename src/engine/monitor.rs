@@ -78,6 +78,10 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let stop = self.descend();
         if self.plan.target_gap.is_some() && !matches!(stop, Stop::Gap | Stop::Diverged) {
             self.bound();
+            let last = self.series.last().and_then(|last| last.gap).zip(self.plan.target_gap);
+            if stop != Stop::Interrupt && last.is_some_and(|(gap, target)| gap <= target) {
+                return Stop::Gap;
+            }
         }
         stop
     }
@@ -313,7 +317,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         self.series.push(last);
     }
 
-    /// Whether nothing has moved for long: neither the objective, on average, by more than rounding, nor its certificate.
+    /// Whether nothing has moved for long: neither the objective, on average, by more than rounding, nor a certificate that
+    /// is known.
     fn is_still(&self) -> bool {
         let Some((_, recent)) = self.series.split_at_checked(self.series.len().saturating_sub(2 * STILL))
         else {
@@ -328,7 +333,8 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
             |points: &[Point]| points.iter().filter_map(|point| point.gap).fold(f64::INFINITY, f64::min);
         let rounding = if size_of::<T>() < size_of::<f64>() { f32::EPSILON.into() } else { f64::EPSILON };
         let flat = (mean(before) - mean(now)).abs() <= rounding * mean(before).abs();
-        flat && (least(now) == f64::INFINITY || least(now) > 0.99 * least(before))
+        // Dual steps certify nothing while they are far from the target, and go on falling where objectives seem flat.
+        flat && least(now).is_finite() && least(now) > 0.99 * least(before)
     }
 
     /// Whether the last evaluation, time or the user is a reason to stop.

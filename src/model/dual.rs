@@ -70,10 +70,10 @@ const SAMPLE: (usize, usize) = (1000, 20);
 /// epoch: one that comes too early costs a tenth of an epoch.
 const AIM: (f64, f64) = (0.8, 0.25);
 
-/// The least share of dual values to start from but none, and the steps of the search for it, each to two thirds of the
-/// powers of ten that are left.
+/// The least share of dual values to start from but none, and the steps of the search for it, each to two thirds: of its
+/// logarithm, then of itself.
 const LEAST_SHARE: f64 = 1e-15;
-const SHARE_STEPS: usize = 18;
+const SHARE_STEPS: [usize; 2] = [12, 12];
 
 impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
     /// The dual of a linear model; `None` where the penalty is not L2 alone on all parameters. O(nonzeros).
@@ -129,13 +129,17 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
             conjugates / n + c * c * squares
         };
         // By its logarithm: features that are far too large leave a share of 1e-10.
-        let (mut low, mut high) = (LEAST_SHARE.ln(), 0.0);
-        for _ in 0..SHARE_STEPS {
-            let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-            if lost(a.exp()) <= lost(b.exp()) { high = b } else { low = a }
-        }
-        let share = ((low + high) / 2.0).exp();
-        let share = if lost(share) < lost(0.0) { share } else { 0.0 };
+        let narrowed = |mut low: f64, mut high: f64, steps: usize, of: fn(f64) -> f64| {
+            for _ in 0..steps {
+                let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+                if lost(of(a)) <= lost(of(b)) { high = b } else { low = a }
+            }
+            (low, high)
+        };
+        let (low, high) = narrowed(LEAST_SHARE.ln(), 0.0, SHARE_STEPS[0], f64::exp);
+        let (low, high) = narrowed(low.exp(), high.exp(), SHARE_STEPS[1], |share| share);
+        let losses = [(low + high) / 2.0, 0.0, 1.0].map(|share| (lost(share), share));
+        let (_, share) = losses.into_iter().reduce(|a, b| if b.0 <= a.0 { b } else { a }).unwrap_or_default();
         self.dual.iter().zip(&values).for_each(|(cell, u)| cell.set(visited(T::from_f64(share * u))));
         sum.iter().map(|s| T::from_f64(-share * s / (l2 * n))).collect()
     }

@@ -74,13 +74,18 @@ fn what_needs_no_average_refuses_it() {
     assert!(matches!(trainer.run(&data), Err(Error::Usage(_))));
 }
 
-/// A run that ends long before its last epoch has an average all the same.
+/// A run that ends long before its last epoch has an average all the same, which is not its last iterate.
 #[test]
 fn a_far_end_does_not_take_the_weights_away() {
     let data = classes(500, 10, 5);
-    for average in [Averaging::Weighted(2.0), Averaging::Weighted(16.0)] {
+    let ended = |average| {
         let trainer = Trainer::new(Logistic::l2(0.01)).workers(1).average(average).epochs(1e9);
-        let run = trainer.target_objective(0.6).run(&data).unwrap();
+        trainer.target_objective(0.6).run(&data).unwrap()
+    };
+    let last = ended(Averaging::None);
+    for average in [Averaging::Weighted(2.0), Averaging::Weighted(16.0)] {
+        let run = ended(average);
         assert!(run.last().objective <= 0.6 && run.stop == Stop::Target, "{average}: {}", run.stop);
+        assert_ne!(run.weights, last.weights, "{average}");
     }
 }
