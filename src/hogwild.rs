@@ -192,7 +192,7 @@ impl<T: Real> Hogwild<T> {
 /// One thread's access: takes tickets, applies gradients, records delays. It can be sent to another thread; when it
 /// is dropped, also by a panic, the others see one worker less.
 ///
-/// A ticket is applied once, and two threads cannot use one worker:
+/// A ticket is applied once, and one thread at a time uses a worker:
 /// ```
 /// # let mut worker = asyncsgd::Hogwild::<f32>::new(1, asyncsgd::step::constant(0.1)).unwrap().worker();
 /// let ticket = worker.begin();
@@ -201,6 +201,7 @@ impl<T: Real> Hogwild<T> {
 ///     scope.spawn(|| worker.apply(worker.begin(), &[1.0][..]));
 /// });
 /// ```
+/// Neither a ticket twice nor a worker in two threads compiles:
 /// ```compile_fail,E0382
 /// # let mut worker = asyncsgd::Hogwild::<f32>::new(1, asyncsgd::step::constant(0.1)).unwrap().worker();
 /// let ticket = worker.begin();

@@ -50,10 +50,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
 
     /// Whether the last evaluations, since a restart if there was one, found nothing better than what had been.
     fn is_stuck(&self) -> bool {
-        let Some((before, recent)) = self.series.split_at_checked(self.series.len().saturating_sub(STUCK))
-        else {
-            return false;
-        };
+        let (before, recent) = self.series.split_at(self.series.len().saturating_sub(STUCK));
         let least =
             |points: &[Point]| points.iter().map(|point| point.objective).fold(f64::INFINITY, f64::min);
         // A restart has two evaluations of one epoch.

@@ -262,8 +262,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     /// Goes on with a run that was saved: with one worker to the same result, to the bit, as one that was not
     /// interrupted. The data, the objective and all options that decide the course must be those of the saved run;
     /// those that decide when to stop may differ (but a cosine that follows the epochs is a part of the course), and there is
-    /// no other start. Failed
-    /// attempts and what is sampled count from here on, and buffers that draw at random, as skip-gram's, draw anew.
+    /// no other start. Failed attempts and what is sampled count from here on, and buffers that draw at random, as
+    /// skip-gram's, draw anew.
     pub fn resume(mut self, from: Checkpoint) -> Self {
         self.options.resume = Some(from);
         self

@@ -313,20 +313,17 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         last.gap = Some(gap.relative()).filter(|gap| gap.is_finite());
         last.objective = self.objective.value(&weights);
         self.put(&weights);
-        self.series.pop();
-        self.series.push(last);
+        self.series.last_mut().into_iter().for_each(|point| *point = last);
     }
 
     /// Whether nothing has moved for long: neither the objective, on average, by more than rounding, nor a certificate that
     /// is known.
     fn is_still(&self) -> bool {
-        let Some((_, recent)) = self.series.split_at_checked(self.series.len().saturating_sub(2 * STILL))
+        let Some(recent) =
+            self.series.last_chunk::<{ 2 * STILL }>().filter(|_| self.plan.target_gap.is_some())
         else {
             return false;
         };
-        if self.plan.target_gap.is_none() || recent.len() < 2 * STILL {
-            return false;
-        }
         let (before, now) = recent.split_at(STILL);
         let mean = |points: &[Point]| points.iter().map(|point| point.objective).sum::<f64>() / STILL as f64;
         let least =

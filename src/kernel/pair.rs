@@ -46,11 +46,16 @@ fn body<T: Real>(p: &mut [T], q: &mut [T], offset: T, step: T, shrink: T, floor:
             q[lane] = y - (a * x + shrink * y);
         }
         if floor {
-            // What is no number stays, to be noticed.
-            p.iter_mut().chain(q).for_each(|w| *w = if *w < T::ZERO { T::ZERO } else { *w });
+            p.iter_mut().chain(q).for_each(|w| *w = floored(*w));
         }
     }
     a
+}
+
+/// A factor that is not to be below 0. What is no number stays, to be noticed.
+#[inline(always)]
+pub(crate) fn floored<T: Real>(w: T) -> T {
+    if w < T::ZERO { T::ZERO } else { w }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -182,9 +182,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
             if f.nonnegative {
                 for (at, x) in [(f.user(user), q), (f.item(item), p)] {
                     for (j, &x) in x[..f.rank].iter().enumerate() {
-                        // What is no number stays, to be noticed.
-                        let floor = |to: T| if to < T::ZERO { T::ZERO } else { to };
-                        w.update(at + j, |w| floor(w - (a * x + shrink * w)) - w);
+                        w.update(at + j, |w| pair::floored(w - (a * x + shrink * w)) - w);
                     }
                 }
             } else {
@@ -233,8 +231,7 @@ impl<T: Real> Objective<T> for Factorization<'_> {
 
     fn project(&self, weights: &mut [T]) {
         if self.factors.nonnegative {
-            // What is no number stays, to be noticed.
-            weights.iter_mut().filter(|w| **w < T::ZERO).for_each(|w| *w = T::ZERO);
+            weights.iter_mut().for_each(|w| *w = pair::floored(*w));
         }
     }
 

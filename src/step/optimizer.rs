@@ -92,19 +92,15 @@ impl FromStr for Optimizer {
     type Err = Error;
 
     fn from_str(s: &str) -> Result<Self, Error> {
-        let mean = |beta: &f64| (0.0..1.0).contains(beta);
         let (name, argument) = text::split(s);
         let found = match name {
             "sgd" if argument.is_none() => Some(Self::Sgd),
-            "momentum" => text::number(argument).filter(mean).map(|beta| Self::Momentum { beta }),
+            "momentum" => text::number(argument).map(|beta| Self::Momentum { beta }),
             "adam" if argument.is_none() => Some(Self::Adam { beta1: 0.9, beta2: 0.999 }),
-            "adam" => {
-                let both = text::pair(argument, None).filter(|(a, b)| mean(a) && mean(b));
-                both.map(|(beta1, beta2)| Self::Adam { beta1, beta2 })
-            }
+            "adam" => text::pair(argument, None).map(|(beta1, beta2)| Self::Adam { beta1, beta2 }),
             _ => None,
         };
-        found.ok_or_else(|| {
+        found.filter(|optimizer| optimizer.problem().is_none()).ok_or_else(|| {
             Error::usage(format!(
                 "optimizer '{s}': expected sgd, momentum:0.9, adam or adam:0.9,0.999, numbers from 0 to below 1"
             ))

@@ -1,7 +1,7 @@
 //! Epochs that are evaluated, or end, in their middle.
 
 use super::problem::classes;
-use asyncsgd::{Algorithm, Checkpoint, Dataset, Every, Logistic, Stop, Trainer};
+use asyncsgd::{Algorithm, Checkpoint, Dataset, Every, Hinge, Logistic, Stop, Trainer};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -57,6 +57,24 @@ fn a_certified_point_is_one_to_go_on_from() {
         let run = train(1e-8).epochs(60).resume(Checkpoint::open(&path).unwrap()).run(&data).unwrap();
         assert_eq!(run.stop, Stop::Gap, "from {first} on: {:?}", run.last());
     }
+}
+
+/// What is certain at the end is told, and where it is the target, that is why the run stopped.
+#[test]
+fn the_end_of_a_run_has_a_bound() {
+    let data = text(400, 100);
+    for epochs in 1..9 {
+        let run = dual(0.01, 1e-2).epochs(epochs).run(&data).unwrap();
+        let gap = run.last().gap.unwrap();
+        assert_eq!(run.stop == Stop::Gap, gap <= 1e-2, "{epochs}: {}, {gap}", run.stop);
+    }
+}
+
+/// Dual steps far from their target certify nothing, and are not at rest where the means of their objectives agree.
+#[test]
+fn slow_dual_steps_are_not_at_rest() {
+    let run = Trainer::new(Hinge::l2(3e-4)).workers(1).target_gap(1e-4).run(&text(300, 40)).unwrap();
+    assert_eq!(run.stop, Stop::Gap, "{:?}", run.last());
 }
 
 /// Rows of 8 of so many features, the first ones more often, and labels that are not quite theirs.

@@ -304,7 +304,7 @@ fn doubts(bench: &Bench) -> Vec<String> {
     let lowest =
         bench.cases.iter().flat_map(|case| &case.runs).map(|run| run.objective).fold(f64::INFINITY, f64::min);
     if let Some(optimum) = bench.optimum.filter(|optimum| lowest < optimum * (1.0 - 1e-6)) {
-        doubts.push(format!("the optimum {optimum} is none: a run came to {lowest}"));
+        doubts.push(format!("the optimum is said to be {optimum}, but a run came to {lowest}"));
     }
     for case in bench.cases.iter().filter(|case| is_racy_again(case, &bench.cases)) {
         doubts.push(format!(
