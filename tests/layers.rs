@@ -347,6 +347,21 @@ fn files_are_short() {
     report(wrong);
 }
 
+/// Where there is no program, its tests are left out.
+#[test]
+fn tests_of_the_program_ask_for_it() {
+    let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let runs = |source: &Source| {
+        !source.name.contains('/') && source.code.iter().any(|line| line.contains("asyncsgd()"))
+    };
+    let asks = |source: &Source| {
+        let name = source.name.trim_end_matches(".rs");
+        manifest.contains(&format!("[[test]]\nname = \"{name}\"\nrequired-features = [\"cli\"]\n"))
+    };
+    let wrong = sources("tests").into_iter().filter(|source| runs(source) && !asks(source));
+    report(wrong.map(|source| format!("{}: expected required-features = [\"cli\"]", source.name)).collect());
+}
+
 #[test]
 fn the_reader_of_rust_reads_it() {
     assert_eq!(

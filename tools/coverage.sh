@@ -12,7 +12,9 @@ if ! command -v llvm-cov > /dev/null || ! llvm-cov --version | grep -q "LLVM ver
 fi
 [ $# -gt 0 ] || set -- --no-default-features --lib --tests
 rm -rf "$folder/profiles"
-export RUSTFLAGS="-Cinstrument-coverage" LLVM_PROFILE_FILE="$folder/profiles/%p-%m.profraw"
+# Names uncompressed: not every build of these tools has zlib.
+export RUSTFLAGS="-Cinstrument-coverage -Cllvm-args=-enable-name-compression=false"
+export LLVM_PROFILE_FILE="$folder/profiles/%p-%m.profraw"
 cargo test --locked --target-dir "$folder" --no-fail-fast "$@" 2>&1 | tee "$folder/log" | grep -E "^test result|FAILED|panicked|Running|^error"
 unset RUSTFLAGS
 llvm-profdata merge -sparse "$folder"/profiles/*.profraw -o "$folder/all.profdata"
