@@ -14,7 +14,7 @@
 use super::linear::Linear;
 use super::loss::Loss;
 use super::shortest::axpy;
-use crate::kernel::{Rows, elementary, sparse};
+use crate::kernel::{Row, Rows, elementary, sparse};
 use crate::real::Real;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -61,6 +61,15 @@ pub(super) fn parts(n: usize) -> Vec<Range<usize>> {
     (0..n).step_by(part).map(|from| from..(from + part).min(n)).collect()
 }
 
+/// Zeros that have been written: of a page that is read before it is written the system first lends one of zeros, and
+/// takes it back by an interrupt of every core. A Newton step on flights was a tenth longer for it.
+pub(super) fn zeros(n: usize) -> Vec<f64> {
+    let mut zeros = Vec::with_capacity(n);
+    // A known zero would be left to the system.
+    zeros.resize(n, std::hint::black_box(0.0));
+    zeros
+}
+
 /// The sum of what `add` adds to a vector of this length for each part of the first `n` rows. In parallel.
 pub(super) fn sum_over_parts(
     n: usize,
@@ -68,7 +77,7 @@ pub(super) fn sum_over_parts(
     add: impl Fn(Range<usize>, &mut [f64]) + Sync,
 ) -> Vec<f64> {
     let sum = |part: Range<usize>| {
-        let mut sum = vec![0.0; length];
+        let mut sum = zeros(length);
         add(part, &mut sum);
         sum
     };
@@ -80,32 +89,39 @@ pub(super) fn sum_over_parts(
     sums.into_iter().reduce(join).unwrap_or_else(|| vec![0.0; length])
 }
 
-/// Σ `of(row, x·w).0`·x over the rows x, as long as w, and all `of(row, x·w).1` in order. In parallel; one pass,
-/// O(nonzeros + threads × features).
-pub(super) fn combine<C: Copy + Into<f64> + Sync, K: Send>(
+/// Σ factor·x over the rows x, as long as w, and the sums of K numbers: `of(rows, scores, factors)` makes both for some
+/// rows of their scores x·w. In parallel; one pass, O(nonzeros + threads × features).
+pub(super) fn combine<C: Copy + Into<f64> + Sync, const K: usize>(
     rows: &Rows,
     weights: &[C],
-    of: impl Fn(usize, f64) -> (f64, K) + Sync,
-) -> (Vec<f64>, Vec<K>) {
+    of: impl Fn(Range<usize>, &[f64], &mut [f64]) -> [f64; K] + Sync,
+) -> (Vec<f64>, [f64; K]) {
     let sum = |part: Range<usize>| {
-        let (mut vector, mut kept) = (vec![0.0; weights.len()], Vec::with_capacity(part.len()));
-        let row = |r| (rows.row(r), rows.row(r));
-        let factor = |r, z| {
-            let (factor, keep) = of(r, z);
-            kept.push(keep);
-            factor
+        let (mut vector, mut numbers) = (zeros(weights.len()), [0.0; K]);
+        let factors = |rows: Range<usize>, scores: &[f64], factors: &mut [f64]| {
+            numbers = add(numbers, of(rows, scores, factors));
         };
-        sparse::combine(part, row, weights, &mut vector, factor, |sum, factor, v| *sum += factor * v);
-        (vector, kept)
+        let row = |r| (rows.row(r), rows.row(r));
+        sparse::combine(part, row, weights, &mut vector, factors, |sum, factor, v| *sum += factor * v);
+        (vector, numbers)
     };
     let sums: Vec<_> = parts(rows.len()).into_par_iter().map(sum).collect();
-    let mut sums = sums.into_iter();
-    let (mut vector, mut kept) = sums.next().unwrap_or_else(|| (vec![0.0; weights.len()], Vec::new()));
-    for (other, mut others) in sums {
-        axpy(&mut vector, 1.0, &other);
-        kept.append(&mut others);
-    }
-    (vector, kept)
+    let join = |(mut a, numbers): (Vec<f64>, _), (b, others): (Vec<f64>, _)| {
+        axpy(&mut a, 1.0, &b);
+        (a, add(numbers, others))
+    };
+    sums.into_iter().reduce(join).unwrap_or_else(|| (zeros(weights.len()), [0.0; K]))
+}
+
+/// Σ `factor(r)`·x over the rows x, as long as there are features. In parallel; half a pass.
+pub(super) fn weighted_sum(rows: &Rows, factor: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+    sum_over_parts(rows.len(), rows.features(), |part, sum| {
+        let factors = |rows: Range<usize>, _: &[f64], out: &mut [f64]| {
+            out.iter_mut().zip(rows).for_each(|(out, r)| *out = factor(r));
+        };
+        let row = |r| (Row::default(), rows.row(r));
+        sparse::combine(part, row, &[0f64; 0], sum, factors, |sum, factor, v| *sum += factor * v);
+    })
 }
 
 fn add<const K: usize>(a: [f64; K], b: [f64; K]) -> [f64; K] {
@@ -130,31 +146,26 @@ impl<L: Loss> Linear<'_, L> {
         penalised && self.bias.is_none()
     }
 
-    /// The sums of the losses ℓ(z) and of the slacks ℓ(z) + ℓ*(u) − uz ≥ 0 of `n` rows, of which `of` gives the number,
-    /// z and u.
+    /// The sums of the losses ℓ(z) and of the slacks ℓ(z) + ℓ*(u) − uz ≥ 0 of some rows.
     pub(super) fn losses_and_slacks(
         &self,
-        n: usize,
-        of: impl Fn(usize) -> (usize, [f64; 2]) + Sync,
+        rows: impl Iterator<Item = usize>,
+        z: &[f64],
+        u: &[f64],
     ) -> [f64; 2] {
-        let loss = self.loss;
-        sum_in_chunks(n, |part| {
-            let mut inputs = [[0.0; TOGETHER]; 3];
-            for (k, at) in part.clone().enumerate() {
-                let (r, [z, u]) = of(at);
-                [inputs[0][k], inputs[1][k], inputs[2][k]] = [z, u, f64::from(self.labels[r])];
-            }
-            let [z, u, y] = [0, 1, 2].map(|i| &inputs[i][..part.len()]);
-            let slack = |[z, u, y]: [f64; 3]| (loss.loss(z, y) + loss.conjugate(u, y) - u * z).max(0.0);
-            [elementary::sum([z, y], |[z, y]| loss.loss(z, y)), elementary::sum([z, u, y], slack)]
-        })
+        let (loss, y): (_, Vec<f64>) = (self.loss, rows.map(|r| self.labels[r].into()).collect());
+        let slack = |[z, u, y]: [f64; 3]| (loss.loss(z, y) + loss.conjugate(u, y) - u * z).max(0.0);
+        [elementary::sum([z, &y], |[z, y]| loss.loss(z, y)), elementary::sum([z, u, &y], slack)]
     }
 
     /// [`Linear::gap`] where w is known to be v(u): one pass that only reads.
     pub(super) fn gap_at_dual<T: Real>(&self, weights: &[T], dual: impl Fn(usize) -> f64 + Sync) -> Gap {
         let n = self.rows.len();
-        let of = |r: usize| (r, [T::dot(weights, self.rows.row(r)).to_f64(), dual(r)]);
-        let [loss, slack] = self.losses_and_slacks(n, of);
+        let [loss, slack] = sum_in_chunks(n, |rows| {
+            let z: Vec<f64> = rows.clone().map(|r| T::dot(weights, self.rows.row(r)).to_f64()).collect();
+            let u: Vec<f64> = rows.clone().map(&dual).collect();
+            self.losses_and_slacks(rows, &z, &u)
+        });
         let squares = weights.par_iter().with_min_len(1 << 14).map(|w| w.to_f64().powi(2));
         let objective = loss / n as f64 + self.l2 / 2.0 * squares.sum::<f64>();
         Gap { objective, bound: slack / n as f64 }
@@ -179,11 +190,12 @@ impl<L: Loss> Linear<'_, L> {
 
     fn gap_of<T: Real>(&self, weights: &[T], dual: &(impl Fn(usize, f64) -> f64 + Sync)) -> (Gap, Vec<f64>) {
         let n = self.rows.len() as f64;
-        let (mean, points) = combine(self.rows, weights, |r, z| {
-            let u = dual(r, z);
-            (u / n, [z, u])
+        let (mean, [loss, slack]) = combine(self.rows, weights, |rows, z, u| {
+            u.iter_mut().zip(rows.clone().zip(z)).for_each(|(u, (r, &z))| *u = dual(r, z));
+            let sums = self.losses_and_slacks(rows, z, u);
+            u.iter_mut().for_each(|u| *u /= n);
+            sums
         });
-        let [loss, slack] = self.losses_and_slacks(points.len(), |r| (r, points[r]));
         let penalty = |(w, mean): (&T, &f64)| {
             let (w, within) = (w.to_f64(), (-mean).clamp(-self.l1, self.l1));
             let v = if self.l2 > 0.0 { (-mean - within) / self.l2 } else { w };

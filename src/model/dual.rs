@@ -6,7 +6,7 @@
 //! It has no rate, its steps' noise vanishes at the optimum, so that convergence is linear, and the dual values give
 //! the certificate.
 
-use super::certificate::Gap;
+use super::certificate::{Gap, score, sum_in_chunks, weighted_sum};
 use super::linear::Linear;
 use super::loss::Loss;
 use super::objective::{Curvature, Objective};
@@ -116,16 +116,14 @@ impl<'l, 'd, L: Loss, T: Real> Dual<'l, 'd, L, T> {
         let Linear { rows, labels, loss, l2, .. } = self.linear;
         assert_eq!(weights.len(), rows.features(), "a weight for each parameter");
         let (n, y) = (rows.len() as f64, |r: usize| f64::from(labels[r]));
-        let (sum, values) = super::certificate::combine(rows, weights, |r, z| {
-            let u = loss.feasible(loss.derivative(z, y(r)), y(r));
-            (u, u)
-        });
+        let value = |r: usize| loss.feasible(loss.derivative(score(rows, r, weights), y(r)), y(r));
+        let values: Vec<f64> = (0..rows.len()).into_par_iter().with_min_len(1 << 10).map(value).collect();
+        let sum = weighted_sum(rows, |r| values[r]);
         let squares = sum.iter().map(|s| s * s).sum::<f64>() / (2.0 * l2 * n * n);
         // The negative dual objective, convex in c, finite because feasible values and 0 are.
         let lost = |c: f64| {
-            let [conjugates] = super::certificate::sum_in_chunks(values.len(), |part| {
-                [part.map(|r| loss.conjugate(c * values[r], y(r))).sum()]
-            });
+            let [conjugates] =
+                sum_in_chunks(values.len(), |part| [part.map(|r| loss.conjugate(c * values[r], y(r))).sum()]);
             conjugates / n + c * c * squares
         };
         // By its logarithm: features that are far too large leave a share of 1e-10.
@@ -305,9 +303,11 @@ impl<L: Loss, T: Real> Objective<T> for Dual<'_, '_, L, T> {
         // From everywhere: the dual values of the first rows are the worst, as the first epoch began there.
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
         let estimate = |share: f64, w: &[T]| {
-            let [loss, slack] = linear.losses_and_slacks(sample, |k| {
-                let r = k * n / sample;
-                (r, [super::certificate::score(linear.rows, r, w), dual(r, share)])
+            let [loss, slack] = sum_in_chunks(sample, |part| {
+                let rows = part.map(|k| k * n / sample);
+                let z: Vec<f64> = rows.clone().map(|r| score(linear.rows, r, w)).collect();
+                let u: Vec<f64> = rows.clone().map(|r| dual(r, share)).collect();
+                linear.losses_and_slacks(rows, &z, &u)
             });
             slack / loss
         };

@@ -1,6 +1,6 @@
 //! Linear models on sparse rows: mean loss + l2/2·‖w‖² + l1·‖w‖₁.
 
-use super::certificate::{Gap, sum_in_chunks};
+use super::certificate::{Gap, sum_in_chunks, zeros};
 use super::kind::LossKind;
 use super::loss::Loss;
 use super::objective::{Curvature, LinearVisitor, Objective};
@@ -225,8 +225,11 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
     }
 
     fn value(&self, weights: &[T]) -> f64 {
+        // Where most runs start: no row has to be read.
+        let zero = weights.iter().all(|&w| w == T::ZERO);
         let [losses] = sum_in_chunks(self.rows.len(), |rows| {
-            let z: Vec<f64> = rows.clone().map(|r| sparse::dot_f64(weights, self.rows.row(r))).collect();
+            let score = |r| if zero { 0.0 } else { sparse::dot_f64(weights, self.rows.row(r)) };
+            let z: Vec<f64> = rows.clone().map(score).collect();
             [elementary::sum([&z, &self.labels_of(rows)], |[z, y]| self.loss.loss(z, y))]
         });
         losses / self.rows.len() as f64 + self.regulariser(weights)
@@ -260,12 +263,14 @@ impl<T: Real, L: Loss> Objective<T> for Linear<'_, L> {
 
     fn bounds(&self) -> Vec<f32> {
         let of = |part: Range<usize>| {
-            let mut bounds = vec![0f64; self.rows.features()];
+            let mut bounds = zeros(self.rows.features());
             let row = |r| (Row::default(), self.rows.row(r));
-            let factor =
-                |r, _| self.bend(r) * sparse::sum(self.rows.row(r), f64::abs) / self.rows.len() as f64;
+            let factor = |r| self.bend(r) * sparse::sum(self.rows.row(r), f64::abs) / self.rows.len() as f64;
+            let factors = |rows: Range<usize>, _: &[f64], out: &mut [f64]| {
+                out.iter_mut().zip(rows).for_each(|(out, r)| *out = factor(r));
+            };
             let add = |bound: &mut f64, factor: f64, v: f64| *bound += factor * v.abs();
-            sparse::combine(part, row, &[0f64; 0], &mut bounds, factor, add);
+            sparse::combine(part, row, &[0f64; 0], &mut bounds, factors, add);
             bounds
         };
         let bounds =

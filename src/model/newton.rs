@@ -7,7 +7,7 @@
 //! further pass to be certified. Conjugate gradients do not shorten ‖r‖ from one iteration to the next; the dual point
 //! is therefore taken at the combination of all directions so far whose residual is shortest.
 
-use super::certificate::{combine, parts, score, sum_in_chunks};
+use super::certificate::{combine, score, sum_in_chunks, sum_over_parts};
 use super::cholesky::{Cholesky, lower};
 use super::linear::Linear;
 use super::loss::Loss;
@@ -134,9 +134,11 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     fn scores(linear: &Linear<'d, L>, weights: &[f64]) -> Vec<f64> {
         let mut scores = vec![0.0; linear.rows.len()];
         scores.par_chunks_mut(CHUNK).enumerate().for_each(|(k, scores)| {
-            let (range, row) =
-                (k * CHUNK..k * CHUNK + scores.len(), |r| (linear.rows.row(r), Row::default()));
-            let keep = |r: usize, z| scores[r - k * CHUNK] = z;
+            let (from, row) = (k * CHUNK, |r| (linear.rows.row(r), Row::default()));
+            let range = from..from + scores.len();
+            let keep = |rows: Range<usize>, z: &[f64], _: &mut [()]| {
+                scores[rows.start - from..rows.end - from].copy_from_slice(z);
+            };
             sparse::combine(range, row, weights, &mut [(); 0], keep, |_, (), _| ());
         });
         scores
@@ -203,44 +205,45 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             elementary::map([z, &y], first, |[z, y]| loss.derivative(z, y));
             elementary::map([z, &y], second, |[z, y]| loss.second_derivative(z, y) / n);
         });
-        let part = |part: Range<usize>| {
-            // Side by side: one line in the cache for both.
-            let mut sums = vec![[0.0; 2]; size];
-            let (row, factor) = (|r| (Row::default(), rows.row(r)), |r: usize, _| (first[r] / n, second[r]));
-            sparse::combine(part, row, &[0f64; 0], &mut sums, factor, |sum, (first, second), v| {
-                *sum = [sum[0] + first * v, sum[1] + second * v * v];
-            });
-            sums
-        };
-        let join = |mut a: Vec<[f64; 2]>, b: Vec<[f64; 2]>| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a = [a[0] + b[0], a[1] + b[1]]);
-            a
-        };
-        let sums: Vec<_> = parts(rows.len()).into_par_iter().map(part).collect();
-        let sums = sums.into_iter().reduce(join).unwrap_or_else(|| vec![[0.0; 2]; size]);
+        // Side by side: one line in the cache for both.
+        let sums = sum_over_parts(rows.len(), 2 * size, |part, sums| {
+            let factors = |rows: Range<usize>, _: &[f64], out: &mut [(f64, f64)]| {
+                out.iter_mut().zip(rows).for_each(|(out, r)| *out = (first[r] / n, second[r]));
+            };
+            let (row, sums) = (|r| (Row::default(), rows.row(r)), sums.as_chunks_mut().0);
+            sparse::combine(
+                part,
+                row,
+                &[0f64; 0],
+                sums,
+                factors,
+                |sum: &mut [f64; 2], (first, second), v| {
+                    *sum = [sum[0] + first * v, sum[1] + second * v * v];
+                },
+            );
+        });
+        let sums: &[[f64; 2]] = sums.as_chunks().0;
         let gradient = sums.iter().zip(&self.weights).map(|(sum, w)| sum[0] + l2 * w).collect();
         let diagonal = sums.iter().map(|sum| sum[1] + l2).collect();
         Local { gradient, diagonal, first, second }
     }
 
-    /// The dual value of row `r`, continued to first order by `along` = x·s.
-    fn continued(&self, local: &Local, r: usize, along: f64) -> f64 {
-        let Linear { rows, labels, loss, .. } = self.linear;
-        let u = local.first[r] + rows.len() as f64 * local.second[r] * along;
-        loss.feasible(u, f64::from(labels[r]))
+    /// The dual values of some rows, continued to first order by `along` = x·s, and their labels.
+    fn continued(&self, local: &Local, rows: Range<usize>, along: &[f64], u: &mut [f64]) -> Vec<f64> {
+        let (loss, n, y) =
+            (self.linear.loss, self.linear.rows.len() as f64, self.linear.labels_of(rows.clone()));
+        let inputs = [&local.first[rows.clone()], &local.second[rows], along, &y];
+        elementary::map(inputs, u, |[first, second, along, y]| loss.feasible(first + n * second * along, y));
+        y
     }
 
     /// The dual objective at the step's dual point, ≤ the minimum: −mean ℓ*(u) − λ/2·‖v‖², v = −Σ u·x/(λn) summed
     /// anew, so that rounding in the solution of the system cannot make it too large. One pass.
     fn dual(&self, local: &Local, step: &Step) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len() as f64);
-        let (sum, dual) = combine(linear.rows, &step.dual, |r, along| {
-            let u = self.continued(local, r, along);
-            (u, u)
-        });
-        let [conjugates] = sum_in_chunks(dual.len(), |rows| {
-            let y = linear.labels_of(rows.clone());
-            [elementary::sum([&dual[rows], &y], |[u, y]| linear.loss.conjugate(u, y))]
+        let (sum, [conjugates]) = combine(linear.rows, &step.dual, |rows, along, u| {
+            let y = self.continued(local, rows, along, u);
+            [elementary::sum([&*u, &y], |[u, y]| linear.loss.conjugate(u, y))]
         });
         -conjugates / n - inner(&sum, &sum) / (2.0 * linear.l2 * n * n)
     }
@@ -277,7 +280,10 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
             if norm.is_nan() || norm <= 0.0 {
                 break;
             }
-            let (mut product, _) = combine(linear.rows, &direction, |r, along| (second(r) * along, ()));
+            let (mut product, []) = combine(linear.rows, &direction, |rows, along, out| {
+                elementary::map([&local.second[rows], along], out, |[second, along]| second * along);
+                []
+            });
             passes += 1;
             axpy(&mut product, l2, &direction);
             let length = norm / inner(&direction, &product);
@@ -314,11 +320,15 @@ impl<'l, 'd, L: Loss> Newton<'l, 'd, L> {
     /// The mean slack of the dual values continued along a step, of a sample of the rows.
     fn slack(&self, local: &Local, step: &[f64]) -> f64 {
         let (linear, n) = (self.linear, self.linear.rows.len());
-        let of = |r: usize| {
-            let along = score(linear.rows, r, step);
-            (r, [self.scores[r] + along, self.continued(local, r, along)])
-        };
         let sample = (n / SAMPLE.1).max(SAMPLE.0).min(n);
-        linear.losses_and_slacks(sample, of)[1] / sample as f64
+        let [_, slack] = sum_in_chunks(sample, |rows| {
+            let along: Vec<f64> = rows.clone().map(|r| score(linear.rows, r, step)).collect();
+            let z: Vec<f64> =
+                self.scores[rows.clone()].iter().zip(&along).map(|(z, along)| z + along).collect();
+            let mut u = vec![0.0; along.len()];
+            self.continued(local, rows.clone(), &along, &mut u);
+            linear.losses_and_slacks(rows, &z, &u)
+        });
+        slack / sample as f64
     }
 }

@@ -16,6 +16,7 @@ use super::cholesky::{Cholesky, lower};
 use super::linear::Linear;
 use crate::kernel::{Row, Rows, sparse};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The most features whose block is solved for, …
 const HOT: usize = 256;
@@ -80,7 +81,10 @@ impl<'a> Preconditioner<'a> {
             r.par_iter().zip(self.diagonal).with_min_len(1 << 14).map(|(r, d)| r / d).collect()
         };
         let Some(block) = &self.block else { return divide(residual) };
-        let second = |r: usize, along: f64| self.sample[r].0 * along;
+        let second = |rows: Range<usize>, along: &[f64], out: &mut [f64]| {
+            let sample = self.sample[rows].iter().zip(along);
+            out.iter_mut().zip(sample).for_each(|(out, ((second, _), along))| *out = second * along);
+        };
         let alone = block.solve(&residual[..self.hot]);
         let coupled = sum_over_parts(self.sample.len(), residual.len(), |part, sum| {
             sparse::combine(part, |r| self.row(r), &alone, sum, second, |sum, factor, v| *sum += factor * v);
@@ -104,7 +108,6 @@ impl<'a> Preconditioner<'a> {
 mod tests {
     use super::super::loss::LogisticLoss;
     use super::*;
-    use std::ops::Range;
 
     /// Rows of four features, of which those of the first two groups are frequent.
     fn rows(n: usize) -> Rows {

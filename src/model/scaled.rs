@@ -117,7 +117,10 @@ impl<'l, 'd, L: Loss, T: Real> Scaled<'l, 'd, L, T> {
     /// Keeps the residuals of all rows at `weights`, and their mean gradient.
     fn keep(&self, weights: &[T]) {
         let (rows, n) = (self.linear.rows, self.linear.rows.len() as f64);
-        let (mean, _) = combine(rows, weights, |r, z| (self.keep_row(r, z) / n, ()));
+        let (mean, []) = combine(rows, weights, |rows, z, out| {
+            out.iter_mut().zip(rows.zip(z)).for_each(|(out, (r, &z))| *out = self.keep_row(r, z) / n);
+            []
+        });
         self.keep_mean(&mean);
     }
 
