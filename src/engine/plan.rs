@@ -194,7 +194,9 @@ impl Options {
         // Gradients are only asked of what will be run.
         let start = || wrong.is_empty().then(|| self.initial(objective));
         let (rule, rate_origin) = self.rule(|| {
-            rate::automatic(objective, curvature.as_ref(), self.optimizer, (workers, self.batch), start)
+            let refined = self.algorithm == Algorithm::Newton;
+            let size = (workers, self.batch);
+            rate::automatic(objective, curvature.as_ref(), self.optimizer, size, refined, start)
         })?;
         if let Err(Error::Usage(lines)) = rule.stepper(workers) {
             wrong.extend(lines);
