@@ -14,7 +14,8 @@ fi
 rm -rf "$folder/profiles"
 # Names uncompressed: not every build of these tools has zlib.
 export RUSTFLAGS="-Cinstrument-coverage -Cllvm-args=-enable-name-compression=false"
-export LLVM_PROFILE_FILE="$folder/profiles/%p-%m.profraw"
+# Processes share four files: the program's tests alone start hundreds.
+export LLVM_PROFILE_FILE="$folder/profiles/%4m.profraw"
 cargo test --locked --target-dir "$folder" --no-fail-fast "$@" 2>&1 | tee "$folder/log" | grep -E "^test result|FAILED|panicked|Running|^error"
 unset RUSTFLAGS
 # What was killed while it wrote is left out.

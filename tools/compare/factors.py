@@ -148,15 +148,20 @@ def words(args):
     """Of gensim without the vocabulary, of fastText, which does not tell, with it."""
     length = sum(len(line.split()) for line in open(args.train, encoding="utf-8"))
 
-    def ours(epochs):
+    def ours(update, epochs):
         out = os.path.join(args.folder, "words.bin")
-        options = ["--model", "skipgram:100", "--epochs", str(epochs), "--save", out]
+        options = ["--model", "skipgram:100", "--update", update, "--epochs", str(epochs), "--save", out]
         return *rate_of(asyncsgd(args, args.train, *options), length * epochs), *meaning(out, args.test)
 
     def peer(name):
         return lambda epochs: by_itself(name, args.train, args.test, args.folder, epochs, length)
 
-    systems = {"asyncsgd": ours, "gensim": peer("gensim"), "fastText": peer("fasttext")}
+    systems = {
+        "asyncsgd, cas": lambda epochs: ours("cas", epochs),
+        "asyncsgd, racy": lambda epochs: ours("racy", epochs),
+        "gensim": peer("gensim"),
+        "fastText": peer("fasttext"),
+    }
     return systems, "words/s", ["analogies, %", "pairs, ρ"], max
 
 
