@@ -291,7 +291,11 @@ impl<T: Real> Worker<T> {
     }
 
     /// Sets the schedule's time, in epochs, instead of counting iterations.
+    ///
+    /// # Panics
+    /// If `epoch` is not a finite number ≥ 0.
     pub fn set_time(&mut self, epoch: f64) {
+        assert!(epoch >= 0.0 && epoch.is_finite(), "a time is a number of epochs ≥ 0, found {epoch}");
         self.local.time = Some((epoch, self.local.brake * self.local.stepper.rate(epoch)));
     }
 

@@ -224,6 +224,38 @@ fn a_run_goes_on_in_another_directory_and_with_data_that_have_moved() {
     assert!(text.contains("c: data: found "), "{text}");
 }
 
+/// JSON has no number for the objective of such a run.
+#[test]
+fn a_run_that_overflowed_and_went_back_is_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let text: String = (0..400).map(|r| format!("1 1:{}\n", if r % 100 == 9 { 60 } else { 1 })).collect();
+    std::fs::write(directory.join("far.svm"), text).unwrap();
+    let begun = "train far.svm --loss squared --l2 0 -j1 -qe5 --schedule constant --checkpoint c --checkpoint-every 1";
+    let (code, told) = said_in(directory, &begun.split(' ').collect::<Vec<_>>());
+    assert!(code == Some(0) && told.contains("went back"), "{told}");
+    let (code, told) = said_in(directory, &["train", "--resume", "c", "-e6"]);
+    assert_eq!((code, told.contains("wrong")), (Some(0), false), "{told}");
+    let (code, told) = said_in(directory, &["train", "far.svm", "-q", "--checkpoint-every", "1"]);
+    assert_eq!((code, told.lines().count()), (Some(2), 1), "{told}");
+}
+
+/// The workers are those of the file where a machine has other cores.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_goes_on_with_as_many_workers_as_it_had() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    data(directory);
+    let begun = "-c 0 ASYNCSGD train data.svm -qe1 --schedule constant --checkpoint c --checkpoint-every 1";
+    let program = env!("CARGO_BIN_EXE_asyncsgd");
+    let words = begun.split(' ').map(|word| if word == "ASYNCSGD" { program } else { word });
+    let done = Command::new("taskset").args(words).current_dir(directory).status().unwrap();
+    assert!(done.success());
+    assert_eq!(said_in(directory, &["train", "--resume", "c", "-e2"]), (Some(0), String::new()));
+    assert_eq!(Checkpoint::open(directory.join("c")).unwrap().workers(), Some(1));
+}
+
 #[test]
 fn what_cannot_be_resumed_is_refused_in_a_line() {
     let directory = tempfile::tempdir().unwrap();

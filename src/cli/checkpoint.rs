@@ -19,9 +19,9 @@ pub struct CheckpointArgs {
     /// Save the run to FILE every so often, when it is interrupted, and at its end
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// How often: a time such as 30s, or a number of epochs
-    #[arg(long, value_name = "EVERY", default_value = "60s", value_parser = value::value::<Every>())]
-    checkpoint_every: Given<Every>,
+    /// How often: a time such as 30s, or a number of epochs [default: 60s]
+    #[arg(long, value_name = "EVERY", value_parser = value::value::<Every>())]
+    checkpoint_every: Option<Given<Every>>,
     /// Go on with the run saved in FILE, by the options that it was started with; others given here take their
     /// place where they change nothing of what is computed: DATA, too, where it has moved
     #[arg(long, value_name = "FILE")]
@@ -43,7 +43,9 @@ impl CheckpointArgs {
     /// # Errors
     /// What is wrong with the file to go on with.
     pub fn check(self, check: &mut Check) -> Result<Checkpoints> {
-        let every = check.take(self.checkpoint_every);
+        let alone = self.checkpoint.is_none() && self.checkpoint_every.is_some();
+        check.require(!alone, "--checkpoint-every: found no --checkpoint, expected the file to save to");
+        let every = check.option(self.checkpoint_every).unwrap_or_default();
         let resume = self.resume.map(Checkpoint::open).transpose()?;
         let words = if self.checkpoint.is_some() { words(resume.as_ref())? } else { Words::new() };
         let words = serde_json::to_string(&words).map_err(|e| Error::usage(e.to_string()))?;
@@ -119,7 +121,12 @@ type Words = BTreeMap<String, Vec<String>>;
 /// # Errors
 /// What is wrong with the file, or with the arguments together.
 pub fn merged(file: &Path) -> Result<train::Args> {
-    let words = words(Some(&Checkpoint::open(file)?))?;
+    let saved = Checkpoint::open(file)?;
+    let mut words = words(Some(&saved))?;
+    // As many as there were, be this machine another.
+    if let Some(workers) = saved.workers() {
+        words.entry("workers".into()).or_insert_with(|| vec![workers.to_string()]);
+    }
     let command = Cli::command();
     let train = command.find_subcommand("train").ok_or_else(|| foreign(file))?;
     let mut all: Vec<OsString> = ["asyncsgd", "train", "--resume"].map(OsString::from).into();

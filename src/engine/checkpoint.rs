@@ -306,6 +306,11 @@ impl Checkpoint {
         read.is_ok() && start == *MAGIC
     }
 
+    /// The workers of the run that wrote it.
+    pub fn workers(&self) -> Option<usize> {
+        self.header.identity.iter().find(|(name, _)| name == "workers")?.1.parse().ok()
+    }
+
     /// What the run that wrote it was given as its note.
     pub fn note(&self) -> &str {
         &self.header.note

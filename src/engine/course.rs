@@ -38,6 +38,8 @@ pub(super) struct Mark {
     chunks: AtomicUsize,
     /// When the epoch begins, in epochs, as the bits of a float.
     begin: AtomicU64,
+    /// The latest time that was noted, as the bits of a float, which are ordered as it is.
+    reached: AtomicU64,
 }
 
 impl Mark {
@@ -46,6 +48,25 @@ impl Mark {
     pub(super) fn epoch(&self, c: u64) -> f64 {
         let chunks = self.chunks.load(Ordering::Relaxed).max(1);
         f64::from_bits(self.begin.load(Ordering::Relaxed)) + c as f64 / chunks as f64
+    }
+
+    /// The time now, from the number of chunks that are taken; never an earlier one than before, also while an epoch is
+    /// laid.
+    pub(super) fn now(&self, taken: impl Fn() -> u64) -> f64 {
+        // Acquire: of one epoch as the chunks that are taken, where it is the same before and after.
+        let laid = || (self.begin.load(Ordering::Acquire), self.chunks.load(Ordering::Acquire));
+        loop {
+            let (before, taken) = (laid(), taken());
+            if laid() == before {
+                return self.reach(f64::from_bits(before.0) + taken as f64 / before.1.max(1) as f64);
+            }
+        }
+    }
+
+    /// Notes a time for those who watch, and returns the latest.
+    pub(super) fn reach(&self, epoch: f64) -> f64 {
+        // Relaxed: the number alone is shared.
+        f64::from_bits(self.reached.fetch_max(epoch.to_bits(), Ordering::Relaxed)).max(epoch)
     }
 }
 
@@ -56,7 +77,11 @@ impl<'a> Course<'a> {
         let places = pieces * plan.evaluate_every;
         Self {
             order: (0..places).map(|_| AtomicU64::new(0)).collect(),
-            mark: Arc::new(Mark { chunks: AtomicUsize::new(0), begin: AtomicU64::new(0) }),
+            mark: Arc::new(Mark {
+                chunks: AtomicUsize::new(0),
+                begin: AtomicU64::new(0),
+                reached: AtomicU64::new(0),
+            }),
             piece: AtomicUsize::new(plan.piece),
             together: AtomicUsize::new(1),
             pieces: AtomicUsize::new(pieces),
@@ -99,7 +124,8 @@ impl<'a> Course<'a> {
         self.piece.store(piece, Ordering::Relaxed);
         self.together.store(together, Ordering::Relaxed);
         self.pieces.store(pieces, Ordering::Relaxed);
-        self.mark.begin.store(begin.to_bits(), Ordering::Relaxed);
+        // Release: whoever sees it sees that the chunks before it are done with.
+        self.mark.begin.store(begin.to_bits(), Ordering::Release);
         chunks as u64
     }
 
@@ -127,7 +153,8 @@ impl<'a> Course<'a> {
         }
         let chunks = filled(grid, side).count();
         self.mark.chunks.store(chunks, Ordering::Relaxed);
-        self.mark.begin.store(begin.to_bits(), Ordering::Relaxed);
+        // Release: whoever sees it sees that the chunks before it are done with.
+        self.mark.begin.store(begin.to_bits(), Ordering::Release);
         chunks as u64
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum Every {
     /// At the first chunk after this time since the last.
     Time(Duration),
-    /// At the end of each epoch whose number is a multiple of this, ≥ 1.
+    /// At the first end of an epoch, and evaluation, at or after each multiple of this number of epochs, ≥ 1.
     Epochs(usize),
 }
 

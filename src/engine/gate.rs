@@ -328,8 +328,8 @@ impl Gate {
 
     /// Chunks of this epoch handed out so far.
     pub(super) fn taken(&self) -> u64 {
-        // Relaxed: for a progress bar; exact while all wait.
-        self.next.load(Ordering::Relaxed).min(self.released.load(Ordering::Relaxed))
+        // Acquire: whoever sees chunks of an epoch sees how it was laid. Exact while all wait.
+        self.next.load(Ordering::Acquire).min(self.released.load(Ordering::Acquire))
     }
 }
 

@@ -27,6 +27,8 @@ impl<T: Real> Keeper<T> {
     /// # Errors
     /// [`Error::Thread`] where the system starts no thread.
     pub(super) fn new(keeping: &Keeping, buffers: Saved<T>) -> Result<Self> {
+        // Of a run that goes on.
+        let last_epoch = buffers.header.series.last().map_or(0, |last| last.epoch as u64);
         let (to_write, jobs) = bounded::<Saved<T>>(1);
         let (done, written) = bounded(1);
         let path = keeping.path.clone();
@@ -47,7 +49,7 @@ impl<T: Real> Keeper<T> {
             writer: Some(writer),
             idle: Some(buffers),
             last: Instant::now(),
-            last_epoch: 0,
+            last_epoch,
             failure: None,
             news: None,
         })

@@ -101,11 +101,12 @@ impl<T: Real> Live<T> {
         }
         // Pages that were never touched would take longer than the copy, while workers wait.
         out.resize(running.hogwild.params().len(), T::ZERO);
-        let (hogwild, mut copy) = (running.hogwild.clone(), std::mem::take(out));
+        let (hogwild, leash) = (running.hogwild.clone(), running.leash.clone());
+        let mut copy = std::mem::take(out);
         let updates;
         (*out, updates) = running.gate.quietly(move || {
             hogwild.params().copy_into(&mut copy);
-            (copy, hogwild.iterations())
+            (copy, leash.map_or_else(|| hogwild.iterations(), |leash| leash.iterations()))
         });
         Some(updates)
     }
@@ -120,9 +121,10 @@ impl<T: Real> Live<T> {
         self.running.get().map_or(0, of)
     }
 
-    /// Passes over the examples so far, those included that workers are at.
+    /// Passes over the examples so far, those included that workers are at. It never falls.
     pub fn epoch(&self) -> f64 {
-        self.running.get().map_or(0.0, |running| running.mark.epoch(running.gate.taken()))
+        let now = |running: &Running<T>| running.mark.now(|| running.gate.taken());
+        self.running.get().map_or(0.0, now)
     }
 
     /// Each worker's delays so far, counted as [`Live::iterations`]; none before the run's start. Up to 8,448 loads a worker.
@@ -211,11 +213,12 @@ impl<T: Real> Live<T> {
         });
     }
 
-    /// Shows parameters that came to be outside the workers' loop.
-    pub(super) fn show(&self, weights: &[T]) {
+    /// Shows parameters that came to be outside the workers' loop, after so many epochs.
+    pub(super) fn show(&self, weights: &[T], epoch: f64) {
         if let Some(running) = self.running.get() {
             let _hold = running.gate.hold();
             running.hogwild.params().store(weights);
+            running.mark.reach(epoch);
         }
     }
 

@@ -183,8 +183,8 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
-    /// Passes over the examples, ≥ 0; a fraction is a part of a pass. Default: 10, or with a target gap as many as
-    /// it takes.
+    /// Passes over the examples, ≥ 0; a fraction is a part of a pass. A step of Newton's method that has begun is
+    /// finished, whatever passes it takes. Default: 10, or with a target gap as many as it takes.
     pub fn epochs(mut self, epochs: impl Into<f64>) -> Self {
         self.options.epochs = Some(epochs.into());
         self
@@ -210,7 +210,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
     }
 
     /// Epochs from one evaluation of the objective to the next, at least 1. All workers wait for an evaluation, the
-    /// fast ones for the slow. Default: 1.
+    /// fast ones for the slow. The order of their chunks takes 8 bytes a chunk. Default: 1.
     pub fn evaluate_every(mut self, epochs: usize) -> Self {
         self.options.evaluate_every = epochs;
         self
@@ -250,7 +250,7 @@ impl<'a, M, T: Real> Trainer<'a, M, T> {
         self
     }
 
-    /// Saves the run to `path` every so often, when it is stopped, and at its end. A crash, a kill or a full disk at any
+    /// Saves the run to `path` every so often, when it is stopped, and at its end, but for a run that has nothing to do. A crash, a kill or a full disk at any
     /// moment leaves the last whole checkpoint there. Workers wait while the parameters are copied; they are written on a
     /// thread of their own. What goes wrong with that is told by [`Event::Warning`], and with the last among the plan's warnings. `note` is kept in the file
     /// ([`Checkpoint::note`]). [`Algorithm::Newton`] is saved between its steps.

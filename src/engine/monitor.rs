@@ -284,6 +284,7 @@ impl<T: Real, O: Objective<T>> Monitor<'_, T, O> {
         let (epoch, examples) = (self.epoch(), self.examples);
         let point = Point { epoch, train_seconds: self.seconds, examples, objective, gap };
         self.series.push(point);
+        self.course.mark().reach(epoch);
         (self.observer)(Event::Epoch(point));
         let sound = |weights: &[T]| weights.iter().all(|w| w.is_finite());
         // An average may be of finite parameters that are so no longer.

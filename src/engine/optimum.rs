@@ -286,7 +286,7 @@ impl<T: Real> Solve<'_, T> {
             seconds += start.elapsed().as_secs_f64();
             // What follows is evaluation.
             run.weights = newton.weights().into_iter().map(T::from_f64).collect();
-            self.live.show(&run.weights);
+            self.live.show(&run.weights, last.epoch + f64::from(step.passes));
             let objective = linear.value(&run.weights);
             let bound = (objective - minimum).max(ROUNDING * objective.abs());
             let gap = Gap { objective, bound }.relative();

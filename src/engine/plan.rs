@@ -273,6 +273,8 @@ impl Options {
         let copies = self.optimizer.vectors() + leashed;
         let numbers =
             4 * parameters as u128 + workers as u128 * (2 * hot as u128 + copies * parameters as u128);
+        let order = 8 * examples.div_ceil(piece) as u128 * self.evaluate_every as u128;
+        memory::check(&format!("{} epochs without an evaluation", self.evaluate_every), order, "take fewer")?;
         let what = format!("{workers} workers on {parameters} parameters");
         memory::check(&what, numbers * size_of::<T>() as u128, "take fewer")?;
         let mut warnings = Vec::new();

@@ -48,10 +48,16 @@ pub struct Point {
     pub train_seconds: f64,
     /// Examples processed so far.
     pub examples: u64,
-    /// The objective, regulariser included.
+    /// The objective, regulariser included; NaN or infinite where the run diverged.
+    #[serde(deserialize_with = "not_finite_is_nan")]
     pub objective: f64,
     /// No less than (f − min f)/min f, certified; where a target gap was set and it is known.
     pub gap: Option<f64>,
+}
+
+/// JSON has null for what is not finite.
+fn not_finite_is_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// One worker's part in a run.

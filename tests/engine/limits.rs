@@ -27,7 +27,9 @@ fn a_fraction_of_an_epoch_is_a_part_of_the_examples() {
     let data = classes(1600, 10, 5);
     for (epochs, points) in [(0.25, 2), (1.5, 3), (2.75, 4)] {
         let run = Trainer::new(Logistic::l2(0.1)).workers(2).block(BlockSize::Rows(1)).epochs(epochs);
+        let live = run.live();
         let run = run.run(&data).unwrap();
+        assert_eq!(live.epoch(), run.last().epoch);
         assert_eq!((run.stop, run.series.len()), (Stop::Epochs, points));
         // To the nearest chunk.
         let (examples, chunk) = (run.last().examples, run.plan.chunk as u64);

@@ -58,8 +58,10 @@ fn a_snapshot_holds_whole_updates() {
             let trainer = trainer.step(step::constant(1.0)).update(update.parse().unwrap());
             let live = trainer.live();
             let training = std::thread::spawn(move || trainer.minimize().unwrap());
-            let (mut copy, mut seen, mut last) = (Vec::new(), 0, 0);
+            let (mut copy, mut seen, mut last, mut epoch) = (Vec::new(), 0, 0, 0.0);
             while !live.is_over() {
+                assert!(live.epoch() >= epoch, "{} after {epoch}", live.epoch());
+                epoch = live.epoch();
                 let Some(updates) = live.snapshot(&mut copy) else { continue };
                 // Every example adds 1, and a block publishes the sum of its own.
                 let expected = if block == 1 { updates as f32 } else { copy[0] };
@@ -69,7 +71,7 @@ fn a_snapshot_holds_whole_updates() {
                 last = updates;
             }
             let run = training.join().unwrap();
-            live.snapshot(&mut copy).unwrap();
+            assert_eq!(live.snapshot(&mut copy), Some(live.iterations()));
             assert_eq!(copy, run.weights);
             assert_eq!(live.delays().iter().map(|d| d.count()).sum::<u64>(), run.delays().count());
             assert!((live.epoch() - 20.0).abs() < 1e-9, "{}", live.epoch());
