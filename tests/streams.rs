@@ -213,6 +213,30 @@ fn rows_are_there_as_soon_as_their_line_is() {
 }
 
 #[test]
+fn rows_before_a_wrong_one_are_not_lost() {
+    let read = |text: &'static str| {
+        let mut rows = 0;
+        let fault = Batches::new("text", text.as_bytes(), 3, false).binary().find_map(|batch| match batch {
+            Ok((batch, labels)) => {
+                assert_eq!(batch.len(), labels.len());
+                rows += batch.len();
+                None
+            }
+            Err(e) => Some(e.to_string()),
+        });
+        (rows, fault.unwrap())
+    };
+    for (text, rows, line) in [
+        ("1 1:1\n-1 2:1\n1 1:x\n1 1:1\n", 2, "text:3:"),
+        ("1 1:1\n7 2:1\n1 1:1\n", 1, "text:2:"),
+        ("1 9:1\n1 1:1\n", 0, "text:1:"),
+    ] {
+        let (found, fault) = read(text);
+        assert!(found == rows && fault.starts_with(line), "{found} rows, {fault}");
+    }
+}
+
+#[test]
 fn batches_are_the_rows_of_the_text() {
     // Longer than several pieces, with comments, blank lines, ids out of order and no newline at the end.
     let mut text = String::from("# a comment\n\n");

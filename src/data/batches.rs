@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 const PIECE: usize = 1 << 16;
 
 /// A longer line is no row: it would take all memory.
-const LONGEST: usize = 1 << 28;
+const LONGEST: usize = 1 << 26;
 
 /// The rows of LIBSVM text, plain or compressed, in the order of the text and in batches of 64 kB of it, or of what has
-/// arrived by then: for data that are larger than memory, or that come bit by bit. What the text may say is told at [`Loader`](crate::Loader); the
+/// arrived by then: for data that are larger than memory, or that come bit by bit. A line has at most 64 MiB. What the text may say is told at [`Loader`](crate::Loader); the
 /// features keep their indices, and nothing is shuffled.
 ///
 /// ```
@@ -38,6 +38,8 @@ pub struct Batches {
     /// Lines before it.
     lines: usize,
     ended: bool,
+    /// What is wrong with the row after those that have been read.
+    fault: Option<Error>,
     binary: bool,
 }
 
@@ -66,7 +68,7 @@ impl Batches {
         let limit = Limit { features, reason: " (as many features as were asked for)" };
         let format = Format { first: u64::from(!zero_based), limit, constant: None };
         let (name, from) = (name.into(), Box::new(Unpacking::new(BufReader::new(from))));
-        Self { name, from, format, text: Vec::new(), lines: 0, ended: false, binary: false }
+        Self { name, from, format, text: Vec::new(), lines: 0, ended: false, fault: None, binary: false }
     }
 
     /// With labels −1 and 1 for a classifier: −1 or 0, and 1 in the text; others are an error of their line.
@@ -138,16 +140,23 @@ impl Batches {
         }
     }
 
-    /// The rows in the first `end` bytes of the text.
-    fn parse(&self, end: usize) -> Result<(Rows, Vec<f32>)> {
+    /// The rows in the first `end` bytes of the text, or those before the first that is wrong, and what is wrong with it.
+    fn parse(&self, end: usize) -> Result<(Rows, Vec<f32>, Option<Error>)> {
         let text = &self.text[..end];
         let most = text.iter().filter(|&&byte| byte == b':').count();
         let (mut ids, mut values) = (vec![0; most], vec![0.0; most]);
         let (mut starts, mut labels, mut at, mut len) = (vec![0], Vec::new(), 0, 0);
         let mut row: Vec<(u32, f32)> = Vec::new();
-        loop {
+        let fault = loop {
             let read = self.format.row(text, at, &mut ids[len..], &mut values[len..]);
-            let Some(read) = read.map_err(|fault| fault.locate(&self.name, text, self.lines))? else { break };
+            let read = match read.map_err(|fault| fault.locate(&self.name, text, self.lines)) {
+                Ok(Some(read)) => read,
+                end => break end.err(),
+            };
+            match self.label(read.label, text, read.next) {
+                Ok(label) => labels.push(label),
+                Err(e) => break Some(e),
+            }
             let own = len..len + read.len;
             if !ids[own.clone()].is_sorted() {
                 row.clear();
@@ -159,13 +168,12 @@ impl Batches {
             }
             (len, at) = (len + read.len, read.next);
             starts.push(len as u64);
-            labels.push(self.label(read.label, text, read.next)?);
-        }
+        };
         ids.truncate(len);
         values.truncate(len);
         let sound = |e: crate::kernel::RowsError| Error::input(&self.name, 0, 0, e.to_string(), "sound rows");
         let rows = Rows::new(starts, ids, values, self.format.limit.features).map_err(sound)?;
-        Ok((rows, labels))
+        Ok((rows, labels, fault))
     }
 }
 
@@ -174,23 +182,25 @@ impl Iterator for Batches {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let end = match self.fill() {
-                Ok(0) => return None,
-                Ok(end) => end,
-                Err(e) => {
-                    (self.ended, self.text) = (true, Vec::new());
-                    return Some(Err(e));
-                }
-            };
-            let batch = self.parse(end);
-            if batch.is_err() {
+            if let Some(e) = self.fault.take() {
                 (self.ended, self.text) = (true, Vec::new());
-                return Some(batch);
+                return Some(Err(e));
             }
-            self.lines += self.text[..end].iter().filter(|&&byte| byte == b'\n').count();
-            self.text.drain(..end);
-            if batch.as_ref().is_ok_and(|(rows, _)| !rows.is_empty()) {
-                return Some(batch);
+            let parsed = match self.fill() {
+                Ok(0) => return None,
+                Ok(end) => self.parse(end).map(|parsed| (end, parsed)),
+                Err(e) => Err(e),
+            };
+            match parsed {
+                Err(e) => self.fault = Some(e),
+                Ok((end, (rows, labels, fault))) => {
+                    self.lines += self.text[..end].iter().filter(|&&byte| byte == b'\n').count();
+                    self.text.drain(..end);
+                    self.fault = fault;
+                    if !rows.is_empty() {
+                        return Some(Ok((rows, labels)));
+                    }
+                }
             }
         }
     }
