@@ -272,6 +272,9 @@ fn bad_tables_give_one_line_each() {
     let mut other = npy("<f4", "2, 2", &floats(&[1.0; 4]));
     other[6] = 9;
     let whole = npz(&[("X", square(&floats(&[1.0; 4])))], zip::CompressionMethod::Stored);
+    let mut changed = whole.clone();
+    let one = changed.windows(4).position(|bytes| bytes == 1f32.to_le_bytes()).unwrap();
+    changed[one..one + 4].copy_from_slice(&2f32.to_le_bytes());
     let csr = |starts: &[i64], ids: &[i64]| {
         let members = [
             ("indptr", npy("<i8", &format!("{},", starts.len()), &ints(starts))),
@@ -309,6 +312,7 @@ fn bad_tables_give_one_line_each() {
         ("npy-version", other),
         ("npy-truncated", b"\x93NUMPY\x01\x00\xff\x00{'descr'".into()),
         ("npz-truncated", whole[..whole.len() - 30].into()),
+        ("npz-changed", changed),
         ("npz-other", npz(&[("Z", square(&floats(&[1.0; 4])))], zip::CompressionMethod::Stored)),
         ("csr-starts", csr(&[0, 2, 1], &[0, 1])),
         ("csr-twice", csr(&[0, 2, 2], &[1, 1])),

@@ -2,8 +2,12 @@
 
 use super::source::{self, Input};
 use crate::error::{Error, Result};
+use crate::memory;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+/// The bytes of a word while the text is read.
+const WORD: usize = 12;
 
 /// A text as words by number, with its vocabulary in the order of falling frequency.
 ///
@@ -54,6 +58,8 @@ impl Corpus {
         let bytes = unpacked.part(0, unpacked.len(), &mut buffer)?;
         let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes));
         let text = source::utf8(&name, bytes)?;
+        let blanks = [b' ', b'\n'].map(|blank| memory::occurrences(bytes, blank)).iter().sum();
+        memory::check_reading(&name, blanks, "words", WORD)?;
         // By first appearance, in one pass; then by frequency.
         let (mut at, mut appeared): (HashMap<&str, u32>, Vec<(&str, u64)>) = Default::default();
         let mut raw: Vec<u32> = Vec::with_capacity(text.len() / 6);

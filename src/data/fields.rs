@@ -4,6 +4,7 @@ use super::layout;
 use super::source::Input;
 use crate::error::{Error, Result};
 use crate::kernel::occurrences;
+use crate::memory;
 use crate::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -37,6 +38,9 @@ pub struct FieldRows {
     name: String,
     hash: String,
 }
+
+/// The bytes of an entry while rows are read, and then laid out.
+const ENTRY: usize = 32;
 
 /// The largest id of a feature, and the most fields: a wild one would take all memory.
 const MOST: [u32; 2] = [(1 << 28) - 1, (1 << 12) - 1];
@@ -82,6 +86,7 @@ impl FieldRows {
         let mut buffer = Vec::new();
         let bytes = unpacked.part(0, unpacked.len(), &mut buffer)?;
         let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes));
+        memory::check_reading(&name, memory::occurrences(bytes, b':') / 2, "features of fields", ENTRY)?;
         let (mut starts, mut entries, mut labels, mut lines) = (vec![0], Vec::new(), Vec::new(), Vec::new());
         for (line, text) in (1..).zip(bytes.split(|&b| b == b'\n')) {
             let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());

@@ -2,6 +2,7 @@
 
 use super::source::Bytes;
 use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 use wide::u8x16;
 
@@ -37,21 +38,25 @@ impl Lines {
     /// # Errors
     /// Where the text cannot be read.
     pub fn find(text: &Bytes) -> Result<Self> {
+        // Rows of twenty bytes and more; what they take in all is known when they have been counted.
+        memory::check("the rows of the text", u128::from(text.len()) / 2, "take fewer")?;
         // No smaller than what is worth a task.
         let share = text.len() / (8 * rayon::current_num_threads() as u64);
         let size = share.clamp(1 << 16, BLOCK);
         let starts: Vec<u64> = (0..text.len()).step_by(size as usize).collect();
-        let blocks: Vec<Result<Block>> = starts
+        let blocks: Result<Vec<Block>> = starts
             .into_par_iter()
             .map_init(Vec::new, |buffer, from| {
                 text.part(from, (from + size).min(text.len()), buffer).map(block)
             })
             .collect();
+        let blocks = blocks?;
+        let most = blocks.iter().map(|block| block.bounds.len() + 1).sum::<usize>();
+        memory::check("the rows of the text", 4 * most as u128, "take fewer")?;
 
-        let mut found = Self::default();
+        let mut found = Self { bounds: Vec::with_capacity(most), ..Self::default() };
         let (mut open, mut from, mut lines, mut rows) = (Line::default(), 0, 0, 0);
         for (k, block) in (0..).zip(blocks) {
-            let block = block?;
             open = open.and(block.head);
             if let Some((end, tail)) = block.tail {
                 found.bounds.extend(open.bound());

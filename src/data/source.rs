@@ -1,11 +1,15 @@
 //! Where data comes from: a file, standard input or memory, plain or compressed.
 
 use crate::error::{Error, Result};
+use crate::memory;
 use bytemuck::{Pod, Zeroable};
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes that are not asked for without a look at what is available.
+const LARGE: u64 = 16 << 20;
 
 /// What to read.
 pub(super) enum Input {
@@ -200,7 +204,11 @@ impl Bytes {
     pub fn part<'a>(&'a self, from: u64, to: u64, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         match self {
             #[cfg(unix)]
-            Bytes::File { .. } => {
+            Bytes::File { path, .. } => {
+                if to - from > LARGE {
+                    let what = format!("{}: {} bytes", path.display(), to - from);
+                    memory::check(&what, u128::from(to - from), "take a smaller file")?;
+                }
                 buffer.resize((to - from) as usize, 0);
                 self.read_into(from, buffer)?;
                 Ok(buffer)

@@ -2,6 +2,7 @@
 
 use super::super::source::Bytes;
 use crate::error::{Error, Result};
+use crate::memory;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,10 +36,14 @@ const MOST: usize = u32::MAX as usize - 1;
 
 const EXPECTED: &str = "user, item and rating, and perhaps a time";
 
+/// The bytes of a rating while it is read, its user and its item among a dozen.
+const RATING: usize = 48;
+
 /// Reads everything; where they may be `unrated`, lines of a user and an item too, with NaN as rating.
 pub(super) fn parse(name: &str, bytes: &Bytes, unrated: bool) -> Result<Parsed> {
     let mut buffer = Vec::new();
     let text = bytes.part(0, bytes.len(), &mut buffer)?;
+    memory::check_reading(name, memory::occurrences(text, b'\n'), "ratings", RATING)?;
     let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text));
     let market = text.starts_with(b"%%MatrixMarket");
     let parsed = if market { matrix(name, text)? } else { lines(name, text, unrated)? };

@@ -145,7 +145,7 @@ pub(super) fn read(bytes: &[u8], name: &str, options: &Options, trained: Option<
         }
         let known = values.iter().zip(&mut sums).filter(|(x, _)| !x.is_nan());
         known.for_each(|(&x, sum)| *sum = (sum.0 + f64::from(x), sum.1 + 1));
-        table.push(values.iter().copied());
+        table.push(values.iter().copied())?;
         more = next(&mut record)?;
     }
     // Without rows there is another error.

@@ -5,6 +5,7 @@
 
 use super::{Table, at_byte};
 use crate::error::Result;
+use crate::memory;
 use std::path::{Path, PathBuf};
 
 /// An array of numbers.
@@ -36,7 +37,10 @@ fn array<'a>(bytes: &'a [u8], name: &str) -> Result<Array<'a>> {
     let numbers = shape.iter().try_fold(width(code), |product, &size| product.checked_mul(size));
     let data = &bytes[header..];
     match numbers {
-        Some(numbers) if numbers == data.len() => Ok(Array { shape, code, data }),
+        Some(numbers) if numbers == data.len() => {
+            memory::check_reading(name, data.len() / width(code), "numbers", size_of::<f32>())?;
+            Ok(Array { shape, code, data })
+        }
         numbers => {
             let expected = numbers.map_or("a size that fits".to_owned(), |n| (header + n).to_string());
             Err(at_byte(
@@ -86,7 +90,7 @@ pub(super) fn read(bytes: &[u8], name: &str) -> Result<Table> {
     finite(&numbers, &array, name)?;
     // Where there are no rows, the other sizes may multiply to anything.
     let width = array.shape[1..].iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    let table = Table::dense(numbers.into_iter(), array.shape[0], width.unwrap_or(0));
+    let table = Table::dense(numbers.into_iter(), array.shape[0], width.unwrap_or(0))?;
     Ok(Table { bytes: array.code == 0x08, ..table })
 }
 

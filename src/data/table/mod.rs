@@ -13,6 +13,7 @@ pub use self::csv::Missing;
 
 use super::columns::Columns;
 use crate::error::{Error, Result};
+use crate::memory;
 use std::path::{Path, PathBuf};
 
 /// What else there is to say about a table.
@@ -67,6 +68,12 @@ pub(super) struct Table {
     pub columns: Columns,
 }
 
+/// The bytes of a value and its id.
+const VALUE: usize = 8;
+
+/// Values for which memory is not asked.
+const MANY: usize = 1 << 20;
+
 impl Table {
     fn new(features: usize) -> Self {
         Self { starts: vec![0], features, ..Self::default() }
@@ -78,23 +85,33 @@ impl Table {
     }
 
     /// Adds a row of one value a feature; NaN is a missing one.
-    fn push(&mut self, values: impl Iterator<Item = f32>) {
+    ///
+    /// # Errors
+    /// Where there is no memory for as many values again.
+    fn push(&mut self, values: impl Iterator<Item = f32>) -> Result<()> {
         for (id, value) in (0..).zip(values) {
             if value != 0.0 {
+                let count = self.ids.len();
+                if count == self.ids.capacity() && count >= MANY {
+                    memory::check_reading("the table", count, "more values", VALUE)?;
+                }
                 self.ids.push(id);
                 self.values.push(value);
             }
         }
         self.starts.push(self.ids.len() as u64);
+        Ok(())
     }
 
     /// A table of rows with `width` values each. Without values there are no rows, however many a file claims.
-    fn dense(values: impl Iterator<Item = f32>, rows: usize, width: usize) -> Self {
+    fn dense(values: impl Iterator<Item = f32>, rows: usize, width: usize) -> Result<Self> {
         let mut table = Self { full: true, ..Self::new(width) };
         let mut values = values;
         let rows = if width > 0 { rows } else { 0 };
-        (0..rows).for_each(|_| table.push(values.by_ref().take(width)));
-        table
+        for _ in 0..rows {
+            table.push(values.by_ref().take(width))?;
+        }
+        Ok(table)
     }
 }
 
@@ -150,6 +167,8 @@ impl Form {
             Self::Idx => idx::read(bytes, name)?,
             Self::MatrixMarket => matrix_market::read(bytes, name)?,
         };
+        // Laid out in another order, beside this one.
+        memory::check_reading(name, table.ids.len(), "values", VALUE)?;
         if table.rows() == 0 || table.features == 0 {
             let found = format!("{} rows with {} features", table.rows(), table.features);
             return Err(Error::input(name, 0, 0, found, "at least one of each"));

@@ -5,8 +5,9 @@
 
 use super::{Table, at_byte};
 use crate::error::{Error, Result};
+use crate::memory;
 use half::f16;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -57,6 +58,7 @@ fn array(bytes: &[u8], name: &str) -> Result<Array> {
         let found = format!("{} bytes of data", data.len());
         return Err(at_byte(name, start + length, found, format!("{width} a number of shape {shape:?}")));
     }
+    memory::check_reading(name, data.len() / width, "numbers", size_of::<f64>())?;
     let mut values: Vec<f64> = data.chunks_exact(width).map(read).collect();
     if let Some(at) = values.iter().position(|x| !(*x as f32).is_finite()) {
         let offset = start + length + at * width;
@@ -123,7 +125,7 @@ fn rows(array: &Array, name: &str) -> Result<Table> {
     }
     // Where there are no rows, the other sizes may multiply to anything.
     let width = features.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    Ok(Table { bytes: array.bytes, ..Table::dense(array.features(), *rows, width.unwrap_or(0)) })
+    Ok(Table { bytes: array.bytes, ..Table::dense(array.features(), *rows, width.unwrap_or(0))? })
 }
 
 /// The array, if its numbers are in one dimension, or in a column.
@@ -158,8 +160,14 @@ pub(super) fn read_zip(bytes: &[u8], name: &str) -> Result<Table> {
         for wanted in names {
             let Some(index) = archive.index_for_name(&format!("{wanted}.npy")) else { continue };
             let mut data = Vec::new();
-            let mut file = archive.by_index(index).map_err(|e| damaged(&e))?;
-            file.read_to_end(&mut data).map_err(|e| damaged(&e))?;
+            let file = archive.by_index(index).map_err(|e| damaged(&e))?;
+            let size = file.size();
+            memory::check(&format!("{name}/{wanted}.npy"), u128::from(size), "take a smaller one")?;
+            // To its end, where its checksum is looked at.
+            file.take(size.saturating_add(1)).read_to_end(&mut data).map_err(|e| match e.kind() {
+                io::ErrorKind::OutOfMemory => Error::io("unpack", name, e),
+                _ => damaged(&e),
+            })?;
             return Ok(Some((data, format!("{name}/{wanted}.npy"))));
         }
         Ok(None)
