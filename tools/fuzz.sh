@@ -44,6 +44,9 @@ for name; do
             [ -n "$(ls "$work/few")" ]; then
             rm -rf "corpus/$name"
             mv "$work/few" "corpus/$name"
+        else
+            echo "$name: new inputs could not be merged into the corpus" >&2
+            found=$((found + 1))
         fi
         rm -rf "$work/few"
     fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the library and the program with the oldest versions that Cargo.toml allows for its own dependencies.
+# Checks that the library and the program build with the oldest versions that Cargo.toml allows for its own dependencies.
 set -eu
 cd "$(dirname "$0")/.."
 copy="$(mktemp -d)"

@@ -15,7 +15,7 @@ use asyncsgd::{
 };
 use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Parameters that one example touches.
 const TOUCHED: usize = 16;
@@ -97,6 +97,10 @@ fn trainer<'a>(workers: usize, seconds: f64) -> Trainer<'a, Counting, f64> {
 struct Seen {
     snapshots: u64,
     slowest: Duration,
+    /// Checkpoints that were another file than the one before, a second later.
+    checkpoints: u64,
+    /// When the last was written.
+    written: Option<SystemTime>,
     /// Resident memory in kB, once a second.
     memory: Vec<u64>,
 }
@@ -126,7 +130,7 @@ fn leg(seconds: f64, limit: f64, path: &Path, resume: bool, seen: &mut Seen) -> 
         let training = scope.spawn(|| trainer.minimize());
         // A snapshot that is wrong ends the run too: the scope waits for it.
         let _stop = StopAtEnd(&live);
-        let (start, mut copy) = (Instant::now(), Vec::new());
+        let (start, mut copy, mut looked) = (Instant::now(), Vec::new(), 0);
         while !live.is_over() && start.elapsed().as_secs_f64() < seconds {
             let begin = Instant::now();
             if let Some(updates) = live.snapshot(&mut copy) {
@@ -134,9 +138,13 @@ fn leg(seconds: f64, limit: f64, path: &Path, resume: bool, seen: &mut Seen) -> 
                 seen.snapshots += 1;
                 seen.slowest = seen.slowest.max(begin.elapsed());
             }
-            if seen.memory.len() as u64 <= seen.snapshots / 100 {
+            if start.elapsed().as_secs() > looked {
+                looked = start.elapsed().as_secs();
                 seen.memory.push(status("VmRSS:"));
                 live.delays();
+                let now = std::fs::metadata(path).and_then(|about| about.modified()).ok();
+                seen.checkpoints += u64::from(now > seen.written);
+                seen.written = now;
             }
             std::thread::sleep(Duration::from_millis(10).saturating_sub(begin.elapsed()));
         }
@@ -169,7 +177,12 @@ fn soak(seconds: f64) -> Result<()> {
     let run = last.expect("some legs");
     let delays = run.delays();
     println!("{applied} updates counted = {applied} applied, in {legs} legs of {} workers", run.plan.workers);
-    println!("{} snapshots, each exact; the slowest took {:?}", seen.snapshots, seen.slowest);
+    let rate = seen.snapshots as f64 / seconds;
+    println!("{} snapshots ({rate:.0} Hz), each exact; the slowest took {:?}", seen.snapshots, seen.slowest);
+    println!("{} checkpoints", seen.checkpoints);
+    // On a full machine both are late, but neither stops.
+    let least = (seconds / 4.0).floor() as u64;
+    assert!(seen.snapshots > 4 * least && seen.checkpoints >= least && seen.memory.len() as u64 > least);
     let (mean, exact) = (delays.mean(), run.expected_mean_delay());
     println!("mean delay {mean:.4}, exact for always-busy workers {exact:.4}; max {}", delays.max());
     let [early, late] = [seen.memory.len() / 4, seen.memory.len() - 1].map(|at| seen.memory[at]);

@@ -9,6 +9,7 @@ export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="--cfg tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
 export TSAN_OPTIONS="suppressions=$PWD/tools/tsan.txt halt_on_error=0 exitcode=66"
 if [ $# -eq 0 ]; then
-    set -- --test params_modes --test engine --test delay_live
+    set -- --test params_modes --test engine --test delay_live --test own_threads --test streams
 fi
-cargo test --locked --no-default-features --target x86_64-unknown-linux-gnu --target-dir target/tsan "$@"
+cargo test --locked --no-default-features --target x86_64-unknown-linux-gnu --target-dir target/tsan "$@" | tee target/tsan.out
+grep -q "^test result: ok. [1-9]" target/tsan.out || { echo "no test ran" >&2; exit 1; }

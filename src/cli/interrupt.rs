@@ -16,6 +16,15 @@ const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
 #[cfg(not(unix))]
 const SIGNALS: [c_int; 2] = [SIGINT, SIGTERM];
 
+/// From now on a limit on the sizes of files (`ulimit -f`) is an error of writing, and not the program's end.
+#[cfg(unix)]
+pub fn heed_limits() {
+    // Where the system refuses the handler, it goes on being the end.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+#[cfg(not(unix))]
+pub fn heed_limits() {}
+
 /// From now on the first Ctrl-C (or termination signal) sets the flag that is returned. Until now it ends the program, as
 /// there is nothing to keep. Signals that the program was started to ignore, as `nohup` does it, are left ignored. To be
 /// called once.

@@ -61,6 +61,7 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    interrupt::heed_limits();
     let outcome = match Cli::try_parse() {
         Ok(cli) => check_kernel().and_then(|()| start_pool()).and_then(|()| match cli.command {
             Command::Train(args) => train::run(*args),

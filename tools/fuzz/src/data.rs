@@ -1,7 +1,7 @@
 //! Data sets, from bytes.
 
 use asyncsgd::data::{Corpus, FieldRows, Missing, Ratings};
-use asyncsgd::{Dataset, Loader};
+use asyncsgd::{Batches, Dataset, Loader};
 
 /// Whether a number in the text asks for more memory or time than a fuzzer has: millions of features are no fault.
 fn is_large(text: &[u8], digits: usize) -> bool {
@@ -44,7 +44,45 @@ pub fn libsvm(bytes: &[u8]) {
     let _ = Loader::bytes("fuzzed", bytes).like(&again).load();
 }
 
+/// A few bytes at a time, as a pipe may bring them.
+struct Drops(std::io::Cursor<Vec<u8>>);
+
+impl std::io::Read for Drops {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let few = to.len().min(7);
+        self.0.read(&mut to[..few])
+    }
+}
+
+/// The rows are those of the whole text, however it arrives, up to the first that is wrong.
+pub fn batches(bytes: &[u8]) {
+    if is_large(bytes, 6) {
+        return;
+    }
+    let mut rows = [0, 0];
+    let mut read = |which: usize, batches: Batches| {
+        batches.fold(true, |sound, batch| match batch {
+            Ok((batch, labels)) => {
+                assert_eq!(batch.len(), labels.len());
+                rows[which] += batch.len();
+                sound
+            }
+            Err(_) => false,
+        })
+    };
+    let whole = read(0, Batches::new("fuzzed", std::io::Cursor::new(bytes.to_vec()), 1 << 20, false));
+    let drops = read(1, Batches::new("fuzzed", Drops(std::io::Cursor::new(bytes.to_vec())), 1 << 20, false));
+    assert_eq!((rows[0], whole), (rows[1], drops));
+    if let (true, Some(data)) = (whole, load(bytes, |loader| loader)) {
+        assert_eq!(data.len(), rows[0]);
+    }
+}
+
 pub fn csv(bytes: &[u8]) {
+    // It may be LIBSVM text.
+    if bytes.contains(&b':') && is_large(bytes, 6) {
+        return;
+    }
     load(bytes, |loader| loader.missing(Missing::Mean));
     load(bytes, |loader| loader.label("1"));
     let _ = Loader::bytes("fuzzed", bytes).unlabelled().load();
@@ -57,6 +95,17 @@ pub fn numpy(bytes: &[u8]) {
     if let Ok(data) = Loader::bytes("fuzzed", [start, rest].concat()).unlabelled().load() {
         assert!(data.features() < 1 << 28);
     }
+}
+
+/// Labels in a file of their own.
+pub fn labels(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("labels");
+    std::fs::write(&path, bytes).expect("a temporary file");
+    let rows = b"1,2\n3,4\n5,6\n";
+    let Ok(data) = Loader::bytes("fuzzed", &rows[..]).labels(path).load() else { return };
+    check(&data);
+    assert_eq!(data.len(), 3);
 }
 
 pub fn idx(bytes: &[u8]) {

@@ -7,9 +7,11 @@ mod text;
 pub type Target = fn(&[u8]);
 
 /// The name and the function of each target.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("libsvm", data::libsvm),
+    ("batches", data::batches),
     ("csv", data::csv),
+    ("labels", data::labels),
     ("numpy", data::numpy),
     ("idx", data::idx),
     ("matrix-market", data::matrix_market),
